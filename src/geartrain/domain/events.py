@@ -1,0 +1,255 @@
+"""Ledger events: every decision that people or the machine made, in past tense.
+
+State is a fold over these. An event is a frozen dataclass; its `type` is the class's
+name and is part of the ledger's bytes, so a class is never renamed, only retired. New
+fields get a default, so that old ledgers stay readable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from geartrain.domain.clause import Stage
+from geartrain.domain.data import Batch, Snapshot
+from geartrain.domain.finding import Finding
+from geartrain.domain.incident import Incident
+from geartrain.domain.model import ModelVersion, Parity, Pool, Speed, Trial
+from geartrain.domain.release import Release, ReleaseStage, SignOff, Waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractAdopted:
+    """A contract became the product's; `text` is the digest of its YAML in the blob store."""
+
+    product: str
+    contract: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchIngested:
+    """A delivery passed the door."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsRepaired:
+    """Quarantined rows were repaired and sent again."""
+
+    product: str
+    source: str
+    batch: str
+    repaired: int
+    still_bad: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotTaken:
+    """A view of the lake was fixed."""
+
+    snapshot: Snapshot
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecorded:
+    """A setting was tried."""
+
+    product: str
+    id: str
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOpened:
+    """Somebody looked at a metered or sealed pool."""
+
+    product: str
+    pool: Pool
+    contract: str
+    snapshot: str
+    candidate: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTrained:
+    """A candidate model exists; its bytes are in the blob store."""
+
+    id: str
+    model: ModelVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantMeasured:
+    """A smaller variant was measured on this machine."""
+
+    product: str
+    model: str
+    reference: str
+    speed: Speed
+    parity: Parity
+    chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingsRecorded:
+    """The clauses were checked against a subject: a model's, release's or snapshot's id."""
+
+    product: str
+    stage: Stage
+    subject: str
+    contract: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseProposed:
+    """A bundle asks for signatures. `retrained` tells that no person began it."""
+
+    id: str
+    release: Release
+    retrained: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOff:
+    """A role said yes."""
+
+    product: str
+    sign_off: SignOff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waived:
+    """A clause that is not kept was allowed, for a reason and a time."""
+
+    product: str
+    waiver: Waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageEntered:
+    """A release moved: into shadow, onto a share of traffic, live, or aborted.
+
+    `approved_by` are the sign-offs that held at that moment, as `role:person`.
+    """
+
+    product: str
+    release: str
+    stage: ReleaseStage
+    share: float
+    approved_by: tuple[str, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack:
+    """The live release was replaced by an earlier one."""
+
+    product: str
+    release: str
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The machine said no, with the reason: a promotion, a retraining, a command."""
+
+    product: str
+    what: str
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainingStarted:
+    """A retraining began: what triggered it, on which rows."""
+
+    product: str
+    trigger: str
+    champion: str
+    since: datetime | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeDecided:
+    """The champion/challenger test ended, with the evidence for the challenger."""
+
+    product: str
+    champion: str
+    challenger: str
+    promoted: bool
+    evidence: float
+    rows: int
+    cost_per_1000_champion: float
+    cost_per_1000_challenger: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentOpened:
+    """An incident was opened and its owner called."""
+
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentClosed:
+    """An incident ended."""
+
+    product: str
+    incident: str
+    reason: str
+
+
+Event = (
+    ContractAdopted
+    | BatchIngested
+    | RowsRepaired
+    | SnapshotTaken
+    | TrialRecorded
+    | PoolOpened
+    | ModelTrained
+    | VariantMeasured
+    | FindingsRecorded
+    | ReleaseProposed
+    | SignedOff
+    | Waived
+    | StageEntered
+    | RolledBack
+    | Refused
+    | RetrainingStarted
+    | ChallengeDecided
+    | IncidentOpened
+    | IncidentClosed
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An event as the ledger holds it.
+
+    Attributes:
+        position: Its place in the whole ledger, from 1 without gaps.
+        stream: Whose history it belongs to, such as `product/card-fraud`.
+        version: Its place in the stream, from 1.
+        at: When, by the clock of whoever appended it (virtual in a replay).
+        actor: Who: a person, or `geartrain` itself.
+        previous: The hash of the event at `position - 1`, or 64 zeros for the first.
+        hash: SHA-256 over everything above and the event, chained through `previous`.
+    """
+
+    position: int
+    stream: str
+    version: int
+    at: datetime
+    actor: str
+    event: Event
+    previous: str
+    hash: str

@@ -1,0 +1,136 @@
+"""Feature definitions: plain frozen data with a stable digest; defining runs nothing.
+
+One window rule holds everywhere, offline and online: the window of width *w* at a
+decision at time *t* holds the events of the entity with `t - delay - w <= event time
+< t - delay` that had *arrived* by then (`arrival <= t`), each event id once.
+Times are integer microseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from geartrain.domain.digest import digest
+
+
+class Aggregation(StrEnum):
+    """What is said about the events in a window. Absent history is null, never 0, but `count` and `distinct`."""
+
+    COUNT = "count"
+    SUM = "sum"
+    MEAN = "mean"
+    MIN = "min"
+    MAX = "max"
+    LAST = "last"
+    FIRST = "first"
+    DISTINCT = "distinct"
+    RATIO = "ratio"
+    TIME_SINCE = "time_since"
+    DECAYED_SUM = "decayed_sum"
+    LAST_N = "last_n"
+
+
+class FeatureType(StrEnum):
+    """How the model sees the value."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFeature:
+    """A value that the request itself carries, or an expression over what it carries.
+
+    Attributes:
+        expression: A column's name or an expression over columns of the decision row.
+        type: How the model sees it.
+        missing_is_signal: Whether an extra 0/1 feature `<name>__missing` is made.
+    """
+
+    name: str
+    expression: str
+    type: FeatureType = FeatureType.NUMBER
+    missing_is_signal: bool = False
+    owner: str = ""
+    description: str = ""
+    unit: str = ""
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowFeature:
+    """One aggregation of a source's past events, for the entity of the decision row.
+
+    Attributes:
+        source: The contract source whose rows are aggregated.
+        entity: The column that names the entity, in the source and in the decision row.
+        aggregation: What is said about the events in the window.
+        column: The column aggregated; None for `count` and `time_since`.
+        width_us: The window's width; None reaches back to the beginning.
+        delay_us: How far the window's end lies before the decision.
+        where: Which events count, as an expression over the source's columns; `ratio` is
+            the share of the window's events for which `column`, a number or boolean
+            expression, is not 0.
+        half_life_us: `decayed_sum`: after how long an event counts half.
+        n: `last_n`: which one, 1 the newest.
+        type: How the model sees it.
+    """
+
+    name: str
+    source: str
+    entity: str
+    aggregation: Aggregation
+    column: str | None = None
+    width_us: int | None = None
+    delay_us: int = 0
+    where: str | None = None
+    half_life_us: int | None = None
+    n: int | None = None
+    type: FeatureType = FeatureType.NUMBER
+    owner: str = ""
+    description: str = ""
+    unit: str = ""
+    because: str = ""
+
+
+Feature = RequestFeature | WindowFeature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSet:
+    """Every feature of a product, in the order of the model's input."""
+
+    features: tuple[Feature, ...]
+
+    @property
+    def id(self) -> str:
+        """The digest of the definitions."""
+        return digest(self)
+
+    @property
+    def windows(self) -> tuple[WindowFeature, ...]:
+        """The features made of past events."""
+        return tuple(one for one in self.features if isinstance(one, WindowFeature))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """How feature values become the float32 row that a model reads, fitted on training rows only.
+
+    Attributes:
+        feature_set: The definitions it was fitted for.
+        columns: The model's input columns in order; a feature with a missing-signal has two.
+        categories: For each category feature its known values; code i is the i-th, an
+            unknown value or null is NaN.
+    """
+
+    feature_set: FeatureSet
+    columns: tuple[str, ...]
+    categories: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The digest of definitions and vocabulary."""
+        return digest(self)

@@ -1,0 +1,56 @@
+"""The lake: rows as they arrived, on two clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+#: Columns that the lake adds to every row; names of sources' own columns never begin with `_`.
+EVENT_TIME = "_event_time"
+ARRIVAL_TIME = "_arrival_time"
+BATCH = "_batch"
+
+
+class Lake(Protocol):
+    """Append-only tables by name, such as `card-fraud/transactions`.
+
+    Every row has `_event_time` and `_arrival_time` (timestamp, microseconds, UTC) and
+    `_batch`, the id of the delivery that brought it. An append is all or nothing, and
+    appending the same (table, batch) again changes nothing.
+    """
+
+    def append(self, table: str, rows: pa.Table, *, batch: str) -> bool:
+        """Append *rows*, adding columns that are new; False if *batch* is in the table already.
+
+        Raises:
+            DiskFull: Nothing was appended.
+        """
+
+    def scan(
+        self,
+        table: str,
+        *,
+        arrived_by: datetime | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        columns: tuple[str, ...] | None = None,
+    ) -> pa.Table:
+        """Rows with arrival at most *arrived_by* and event time in [*since*, *until*).
+
+        A table that does not exist yet is empty: zero rows, zero columns.
+
+        Raises:
+            LakeUnreadable: The table is there but damaged.
+        """
+
+    def batches(self, table: str) -> frozenset[str]:
+        """The batches that the table holds."""
+
+    def tables(self) -> Iterator[str]:
+        """The names of all tables, sorted."""
+
+    def compact(self, table: str) -> None:
+        """Join small files; readers and the table's rows are not affected."""
