@@ -1,0 +1,244 @@
+"""Anytime-valid tests: evidence that may be looked at after every row.
+
+All of them bet against the hypothesis "all is well" with play money. While it is
+true nobody can expect to win, so wealth is evidence, and looking often costs nothing.
+
+- *page*: the chance that wealth **ever** reaches 1/alpha while the mean loss is at
+  most `level` is at most alpha (Ville's inequality). New bets start at each block
+  with weights 6 / (pi^2 b^2), which sum to one, so a change after years is still seen.
+- *trigger* (e-SR, Shin, Ramdas and Rinaldo 2023, "E-detectors", NEJSDS): one new unit
+  is staked before each row; the mean run length to a false alarm is at least `bound`.
+  Much faster than a page, and false alarms will come.
+- *paired*: bets on bounded differences, for champion against challenger
+  (Waudby-Smith and Ramdas 2023, "Estimating means of bounded random variables by betting", JRSSB).
+
+States are frozen and small; updating with two halves of the rows or with all of them
+gives the same state. Logarithms carry the wealth, so nothing overflows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Marks = NDArray[np.int64]
+
+#: Fractions of the largest safe bet, mixed in equal parts: small ones find small changes.
+BETS = (0.05, 0.1, 0.2, 0.4)
+#: Rows between the starts of new bets of a page.
+BLOCK = 250
+#: Stakes on bounded differences, mixed in equal parts.
+STAKES = (0.01, 0.03, 0.1, 0.25, 0.5, 0.8)
+#: Evidence is shown no larger than this.
+MOST_EVIDENCE = 1e300
+
+
+class Form(StrEnum):
+    """What a detector guarantees: a bound on ever ringing falsely, or a mean time between false rings."""
+
+    PAGE = "page"
+    TRIGGER = "trigger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """A bet that the mean of losses in [0, 1] has risen above `level`.
+
+    Attributes:
+        level: The largest mean loss that is still tolerated, strictly between 0 and 1.
+        bound: Alarm when the wealth reaches it: 1/alpha for a page, the mean number of
+            rows between false alarms for a trigger.
+        bets: Fractions of the largest safe bet 1/level.
+    """
+
+    form: Form
+    level: float
+    bound: float
+    bets: tuple[float, ...] = BETS
+    block: int = BLOCK
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ValueError(f"the tolerated mean loss must lie between 0 and 1, not at {self.level!r}")
+        if self.bound <= 1 or self.block < 1 or not all(0 < bet < 1 for bet in self.bets):
+            raise ValueError(f"no such detector: {self!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What a detector has seen so far.
+
+    Attributes:
+        log_wealth: The logarithm of each bet's wealth; empty before the first row.
+        climbs: For each bet the largest log wealth over all starting rows, at least 0.
+        starts: For each bet the row from which that climb began, counted from 0.
+        start_marks: The caller's marks (such as times) of those rows.
+        peak: The largest logarithm of the evidence ever.
+        alarm_row: The first row at which the alarm rang, or None. It stays.
+        onset_row: The estimate, made at the alarm, of where the change began.
+    """
+
+    rows: int = 0
+    log_wealth: tuple[float, ...] = ()
+    climbs: tuple[float, ...] = ()
+    starts: tuple[int, ...] = ()
+    start_marks: tuple[int, ...] = ()
+    peak: float | None = None
+    alarm_row: int | None = None
+    alarm_mark: int | None = None
+    onset_row: int | None = None
+    onset_mark: int | None = None
+
+    @property
+    def evidence(self) -> float:
+        """The present wealth; for a page an e-value, 0 before the first row."""
+        return to_evidence(_log_sum(self.log_wealth)) if self.log_wealth else 0.0
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether the alarm has rung."""
+        return self.alarm_row is not None
+
+
+def watch(detector: Detector, seen: Watch, losses: Floats, marks: Marks | None = None) -> Watch:
+    """Take the next *losses*, shape (n,), in their order; *marks* name rows (times in microseconds).
+
+    >>> page = Detector(form=Form.PAGE, level=0.1, bound=100.0)
+    >>> calm = watch(page, Watch(), np.zeros(500))
+    >>> watch(page, calm, np.ones(20)).alarm_row
+    505
+
+    Raises:
+        ValueError: A loss is not a number in [0, 1].
+    """
+    losses = np.asarray(losses, dtype=np.float64)
+    if not losses.size:
+        return seen
+    if not ((losses >= 0) & (losses <= 1)).all():
+        raise ValueError("losses must be numbers in [0, 1]; scale them first")
+    rows = np.arange(seen.rows, seen.rows + losses.size)
+    marks = rows if marks is None else np.asarray(marks, dtype=np.int64)
+    sizes = np.asarray(detector.bets) / detector.level
+    steps = np.log1p(sizes[:, None] * (losses - detector.level))
+    walk = np.concatenate([np.zeros((sizes.size, 1)), np.cumsum(steps, axis=1)], axis=1)
+    head = np.asarray(seen.log_wealth or (-np.inf,) * sizes.size)
+    staked = _log_stakes(detector, rows)[None, :] - math.log(sizes.size) - walk[:, :-1]
+    wealth = np.logaddexp.accumulate(np.concatenate([head[:, None], staked], axis=1), axis=1) + walk
+    total = np.logaddexp.reduce(wealth[:, 1:], axis=0)
+    after = replace(
+        _climb(seen, walk, marks),
+        rows=seen.rows + losses.size,
+        log_wealth=tuple(map(float, wealth[:, -1])),
+        peak=max(float(total.max()), -math.inf if seen.peak is None else seen.peak),
+    )
+    crossed = np.flatnonzero(total >= math.log(detector.bound))
+    if seen.alarmed or not crossed.size:
+        return after
+    at = int(crossed[0])
+    then = _climb(seen, walk[:, : at + 2], marks)
+    best = int(np.argmax(then.climbs))
+    return replace(
+        after,
+        alarm_row=int(rows[at]),
+        alarm_mark=int(marks[at]),
+        onset_row=then.starts[best],
+        onset_mark=then.start_marks[best],
+    )
+
+
+def _log_stakes(detector: Detector, rows: Marks) -> Floats:
+    """The logarithm of the fresh money staked before each row."""
+    if detector.form is Form.TRIGGER:
+        return np.zeros(rows.size)
+    block, into = np.divmod(rows, detector.block)
+    weights = np.log(6.0 / math.pi**2) - 2.0 * np.log1p(block)
+    return np.where(into == 0, weights, -np.inf)
+
+
+def _climb(seen: Watch, walk: Floats, marks: Marks) -> Watch:
+    """Follow, for each bet, the start from which its wealth would be largest now."""
+    bets = walk.shape[0]
+    climbs = seen.climbs or (0.0,) * bets
+    starts = seen.starts or (0,) * bets
+    start_marks = seen.start_marks or (int(marks[0]),) * bets
+    found: list[tuple[float, int, int]] = []
+    for bet in range(bets):
+        # The last lowest point: everything before it only lost money.
+        low = walk.shape[1] - 1 - int(np.argmin(walk[bet, ::-1]))
+        end = float(walk[bet, -1])
+        if -climbs[bet] < walk[bet, low]:
+            found.append((end + climbs[bet], starts[bet], start_marks[bet]))
+        else:
+            found.append((end - float(walk[bet, low]), seen.rows + low, int(marks[min(low, len(marks) - 1)])))
+    return replace(
+        seen,
+        climbs=tuple(one[0] for one in found),
+        starts=tuple(one[1] for one in found),
+        start_marks=tuple(one[2] for one in found),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purse:
+    """The wealth of bets on paired differences.
+
+    Attributes:
+        peak: The largest logarithm of the evidence ever; crossing 1/alpha once is enough.
+        proven_row: The first row at which it reached the bound asked for, or None.
+    """
+
+    rows: int = 0
+    log_wealth: tuple[float, ...] = (0.0,) * len(STAKES)
+    peak: float = 0.0
+    proven_row: int | None = None
+
+    @property
+    def evidence(self) -> float:
+        """The largest wealth so far, an e-value in the sense of "ever reached"."""
+        return to_evidence(self.peak)
+
+
+def bet(purse: Purse, gains: Floats, *, null: float = 0.0, bound: float) -> Purse:
+    """Bet that the mean of *gains* in [-1, 1] is above *null*, until 1/alpha = *bound* is reached.
+
+    While the conditional mean of each gain is at most *null*, the chance of ever
+    reaching *bound* is at most 1/bound.
+
+    Raises:
+        ValueError: A gain is not a number in [-1, 1], or *null* is not in (-1, 0.25].
+    """
+    gains = np.asarray(gains, dtype=np.float64)
+    if not -1 < null <= 0.25 or not (np.abs(gains) <= 1).all():
+        raise ValueError("gains must be numbers in [-1, 1] and the null in (-1, 0.25]")
+    if not gains.size:
+        return purse
+    steps = np.log1p(np.asarray(STAKES)[:, None] * (gains - null))
+    wealth = np.asarray(purse.log_wealth)[:, None] + np.cumsum(steps, axis=1)
+    total = np.logaddexp.reduce(wealth, axis=0) - math.log(len(STAKES))
+    crossed = np.flatnonzero(total >= math.log(bound))
+    first = purse.rows + int(crossed[0]) if crossed.size else None
+    return Purse(
+        rows=purse.rows + gains.size,
+        log_wealth=tuple(map(float, wealth[:, -1])),
+        peak=max(purse.peak, float(total.max())),
+        proven_row=purse.proven_row if purse.proven_row is not None else first,
+    )
+
+
+def restart_weight(look: int) -> float:
+    """The share of the money that a page stakes afresh at its *look*-th look, from 1; they sum to one."""
+    return 6.0 / (math.pi * look) ** 2
+
+
+def to_evidence(log_wealth: float) -> float:
+    """Wealth from its logarithm, cut at `MOST_EVIDENCE`."""
+    return math.exp(min(log_wealth, math.log(MOST_EVIDENCE)))
+
+
+def _log_sum(logs: tuple[float, ...]) -> float:
+    return float(np.logaddexp.reduce(np.asarray(logs)))

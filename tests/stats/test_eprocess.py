@@ -1,0 +1,194 @@
+"""The anytime-valid tests keep their bounds and find what they are for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geartrain.domain.wire import decode, encode
+from geartrain.stats.eprocess import (
+    BLOCK,
+    Detector,
+    Form,
+    Purse,
+    Watch,
+    bet,
+    restart_weight,
+    watch,
+)
+
+LEVEL = 0.2
+PAGE = Detector(form=Form.PAGE, level=LEVEL, bound=100.0)
+TRIGGER = Detector(form=Form.TRIGGER, level=LEVEL, bound=10_000.0)
+
+
+def test_page_rings_falsely_no_more_often_than_promised():
+    """At alpha = 0.05 and exactly the tolerated level, at most 5 % + 2 sd of 300 streams ever ring."""
+    detector = Detector(form=Form.PAGE, level=LEVEL, bound=20.0)
+    random = np.random.default_rng(1)
+
+    rung = sum(
+        watch(detector, Watch(), (random.random(2000) < LEVEL).astype(float)).alarmed for _ in range(300)
+    )
+
+    assert rung / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
+def test_peeking_at_a_z_test_would_ring_much_more_often():
+    """The control: a 5 % z-test looked at after each row rings in most streams."""
+    random = np.random.default_rng(2)
+    rows = np.arange(1, 2001)
+
+    def rings() -> bool:
+        mean = np.cumsum(random.random(2000) < LEVEL) / rows
+        z = (mean - LEVEL) / np.sqrt(LEVEL * (1 - LEVEL) / rows)
+        return bool((z[30:] > 1.645).any())
+
+    assert sum(rings() for _ in range(100)) > 30
+
+
+def test_trigger_runs_long_between_false_alarms():
+    """The mean run length is at least the bound: run to 4 x A, few streams may have rung by A / 2."""
+    detector = Detector(form=Form.TRIGGER, level=LEVEL, bound=1000.0)
+    random = np.random.default_rng(3)
+    runs = []
+
+    for _ in range(200):
+        seen = watch(detector, Watch(), (random.random(6000) < LEVEL).astype(float))
+        runs.append(6000 if seen.alarm_row is None else seen.alarm_row)
+
+    assert np.mean(runs) + 2 * np.std(runs) / math.sqrt(200) >= 1000
+
+
+def test_delay_after_a_jump_is_near_what_was_measured():
+    """After 10,000 quiet rows, .2 -> .3: a page rings within about 470 rows, a trigger within about 145."""
+    random = np.random.default_rng(4)
+    page, trigger = [], []
+
+    for _ in range(40):
+        quiet = (random.random(10_000) < LEVEL).astype(float)
+        after = (random.random(4000) < 0.3).astype(float)
+        for detector, delays in ((PAGE, page), (TRIGGER, trigger)):
+            seen = watch(detector, watch(detector, Watch(), quiet), after)
+            assert seen.alarm_row is not None
+            delays.append(seen.alarm_row - 10_000)
+
+    assert 300 < np.median(page) < 650
+    assert 80 < np.median(trigger) < 230
+
+
+def test_onset_is_found_near_the_change():
+    """The estimated beginning lies within a few dozen rows of the true one, with its mark."""
+    random = np.random.default_rng(5)
+    losses = np.concatenate([random.random(5000) < LEVEL, random.random(1500) < 0.5]).astype(float)
+
+    seen = watch(PAGE, Watch(), losses, marks=np.arange(6500) * 10)
+
+    assert seen.onset_row is not None
+    assert abs(seen.onset_row - 5000) < 60
+    assert seen.onset_mark == seen.onset_row * 10
+
+
+@given(
+    losses=st.lists(st.floats(0, 1), min_size=1, max_size=600),
+    cut=st.integers(0, 600),
+    form=st.sampled_from(Form),
+)
+@settings(deadline=None, max_examples=60)
+def test_chunks_give_what_all_at_once_gives(losses, cut, form):
+    """Updating with two parts is updating with the whole, for either form."""
+    detector = Detector(form=form, level=0.3, bound=50.0, block=40)
+    values = np.asarray(losses)
+
+    whole = watch(detector, Watch(), values)
+    parts = watch(detector, watch(detector, Watch(), values[:cut]), values[cut:])
+
+    assert parts.rows == whole.rows
+    assert parts.log_wealth == pytest.approx(whole.log_wealth, abs=1e-9)
+    assert parts.climbs == pytest.approx(whole.climbs, abs=1e-9)
+    assert parts.peak == pytest.approx(whole.peak, abs=1e-9)
+
+
+def test_wealth_neither_overflows_nor_vanishes():
+    """A million quiet rows and ten thousand bad ones stay finite, and the change is still seen at once."""
+    quiet = watch(PAGE, Watch(), np.zeros(1_000_000))
+    seen = watch(PAGE, quiet, np.ones(10_000))
+
+    assert all(math.isfinite(log) for log in quiet.log_wealth)
+    assert seen.alarm_row is not None
+    # New money comes at the next block's start at the latest.
+    assert seen.alarm_row < 1_000_000 + BLOCK + 60
+    assert math.isfinite(seen.evidence)
+
+
+def test_restart_weights_sum_to_one():
+    """All the money that a page ever stakes is one unit."""
+    total = sum(restart_weight(look) for look in range(1, 100_000))
+
+    assert total == pytest.approx(1, abs=1e-4)
+
+
+def test_state_survives_json():
+    """A state goes to the ledger and comes back the same."""
+    seen = watch(PAGE, Watch(), np.linspace(0, 1, 300))
+
+    assert decode(encode(seen), Watch) == seen
+    assert decode(encode(Watch()), Watch) == Watch()
+
+
+@pytest.mark.parametrize("losses", [[1.5], [-0.1], [float("nan")]])
+def test_losses_outside_the_unit_interval_are_refused(losses):
+    """A loss that no guarantee holds for is an error, not a guess."""
+    with pytest.raises(ValueError, match="scale them"):
+        watch(PAGE, Watch(), np.asarray(losses))
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1.0, float("nan")])
+def test_impossible_levels_are_refused(level):
+    """A tolerated mean at or beyond the ends cannot be watched."""
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        Detector(form=Form.PAGE, level=level, bound=100.0)
+
+
+def test_equal_models_are_seldom_called_different():
+    """With no difference, the chance of ever proving one at alpha = .05 is at most that."""
+    random = np.random.default_rng(6)
+
+    proven = sum(
+        bet(Purse(), random.normal(0, 0.2, 2000).clip(-1, 1), bound=20.0).proven_row is not None
+        for _ in range(300)
+    )
+
+    assert proven / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
+def test_a_better_model_is_proven_and_stays_proven():
+    """A mean gain of .05 with sd .3 is proven within a thousand rows or so, and the proof stays."""
+    random = np.random.default_rng(7)
+    gains = random.normal(0.05, 0.3, 3000).clip(-1, 1)
+
+    purse = bet(Purse(), gains, bound=20.0)
+    after = bet(purse, np.full(5000, -0.5), bound=20.0)
+
+    assert purse.proven_row is not None
+    assert purse.proven_row < 2000
+    assert after.proven_row == purse.proven_row
+    assert after.evidence == purse.evidence
+
+
+@given(gains=st.lists(st.floats(-1, 1), max_size=200), cut=st.integers(0, 200))
+@settings(deadline=None, max_examples=50)
+def test_bets_in_parts_are_bets_at_once(gains, cut):
+    """Two updates of a purse are one."""
+    values = np.asarray(gains, dtype=float)
+
+    whole = bet(Purse(), values, bound=20.0)
+    parts = bet(bet(Purse(), values[:cut], bound=20.0), values[cut:], bound=20.0)
+
+    assert parts.proven_row == whole.proven_row
+    assert parts.log_wealth == pytest.approx(whole.log_wealth, abs=1e-9)
+    assert parts.peak == pytest.approx(whole.peak, abs=1e-9)
