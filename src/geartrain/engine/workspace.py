@@ -1,0 +1,115 @@
+"""The workspace: where a team's products live, with the ports that reach its stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from geartrain.domain import events as ev
+from geartrain.domain.digest import digest
+from geartrain.domain.events import Event, Recorded
+from geartrain.errors import LedgerConflict
+from geartrain.ports.blobs import Blobs
+from geartrain.ports.lake import Lake
+from geartrain.ports.ledger import Ledger
+from geartrain.ports.notifier import Notifier
+
+#: Who the ledger names when no person acted.
+MACHINE = "geartrain"
+
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Workspace:
+    """One team's stores, each behind its port.
+
+    Attributes:
+        root: The folder; everything local lives below it.
+        signing_key: Makes the Ed25519 private key that signs bundles, on first use.
+    """
+
+    root: Path
+    ledger: Ledger
+    lake: Lake
+    blobs: Blobs
+    notifier: Notifier
+    signing_key: Callable[[], bytes]
+    _histories: dict[str, _History] = field(default_factory=dict)
+
+    def history(self, product: str) -> tuple[Recorded, ...]:
+        """Everything that was ever decided about *product*, in order."""
+        return tuple(self._fresh(stream_of(product)).recorded)
+
+    def record(
+        self, product: str, events: Iterable[Event], *, now: datetime, actor: str = MACHINE
+    ) -> tuple[Recorded, ...]:
+        """Append *events* to the product's history."""
+        return self.ledger.append(stream_of(product), tuple(events), at=now, actor=actor)
+
+    def record_once(
+        self, product: str, events: Iterable[Event], *, now: datetime, actor: str = MACHINE
+    ) -> tuple[Recorded, ...]:
+        """Append those of *events* that the history does not hold yet.
+
+        A step that was cut off is run again; what it recorded the first time stands. Two
+        events are the same when `identity` says so.
+        """
+        stream = stream_of(product)
+        wanted = {identity(event): event for event in events}
+        for _ in range(_TRIES):
+            history = self._fresh(stream)
+            new = [event for name, event in wanted.items() if name not in history.identities]
+            if not new:
+                return ()
+            try:
+                return self.ledger.append(
+                    stream, new, at=now, actor=actor, expected_version=len(history.recorded)
+                )
+            except LedgerConflict:
+                continue
+        raise LedgerConflict(
+            "others keep writing to this history",
+            where=stream,
+            hint="try again; if it goes on, see who else works on this product",
+        )
+
+    def _fresh(self, stream: str) -> _History:
+        history = self._histories.setdefault(stream, _History())
+        for recorded in self.ledger.read(stream, after=len(history.recorded)):
+            history.recorded.append(recorded)
+            history.identities.add(identity(recorded.event))
+        return history
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _History:
+    """What was read of one stream so far; a ledger only grows, so it never goes stale."""
+
+    recorded: list[Recorded] = field(default_factory=list)
+    identities: set[str] = field(default_factory=set)
+
+
+def stream_of(product: str) -> str:
+    """The ledger stream that holds a product's history."""
+    return f"product/{product}"
+
+
+def identity(event: Event) -> str:
+    """What makes two events the same piece of work, whenever it was measured."""
+    kind = type(event).__name__
+    match event:
+        case ev.VariantMeasured():
+            return digest((kind, event.model, event.reference))
+        case ev.FindingsRecorded():
+            return digest((kind, event.stage, event.subject, event.contract))
+        case ev.ReleaseProposed() | ev.ModelTrained() | ev.TrialRecorded() | ev.SnapshotTaken():
+            return digest((kind, event.id))
+        case ev.BatchIngested():
+            return digest((kind, event.batch.product, event.batch.source, event.batch.id))
+        case ev.IncidentOpened():
+            return digest((kind, event.incident.id))
+        case _:
+            return digest((kind, event))
