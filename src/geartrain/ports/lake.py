@@ -19,14 +19,21 @@ class Lake(Protocol):
 
     Every row has `_event_time` and `_arrival_time` (timestamp, microseconds, UTC) and
     `_batch`, the id of the delivery that brought it. An append is all or nothing, and
-    appending the same (table, batch) again changes nothing.
+    appending the same (table, batch) again changes nothing. Nested values are kept as JSON
+    text, every type as the narrowest one that holds all values the column was ever given
+    (whole numbers, decimals, text, truth, UTC microseconds, bytes).
     """
 
     def append(self, table: str, rows: pa.Table, *, batch: str) -> bool:
         """Append *rows*, adding columns that are new; False if *batch* is in the table already.
 
+        An append of no rows leaves nothing behind and returns True. A column in which
+        nothing was ever said (all null, without a type) is not kept.
+
         Raises:
             DiskFull: Nothing was appended.
+            WorkspaceBusy: Another process has been writing the table for too long.
+            ValueError: A row lacks one of its two times, or *table* is not a name.
         """
 
     def scan(
@@ -40,7 +47,8 @@ class Lake(Protocol):
     ) -> pa.Table:
         """Rows with arrival at most *arrived_by* and event time in [*since*, *until*).
 
-        A table that does not exist yet is empty: zero rows, zero columns.
+        In no particular order. A table that does not exist yet is empty: zero rows, zero
+        columns; of *columns*, those that no batch has brought yet are left out.
 
         Raises:
             LakeUnreadable: The table is there but damaged.

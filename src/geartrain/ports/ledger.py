@@ -30,7 +30,9 @@ class Ledger(Protocol):
         Raises:
             LedgerConflict: The stream is not at *expected_version*.
             LedgerUnavailable: The database does not answer.
+            WorkspaceBusy: Another process has been writing for too long.
             DiskFull: Nothing was appended.
+            TypeError: An event cannot be told again from its bytes, or *at* has no zone.
         """
 
     def version(self, stream: str) -> int:

@@ -1,0 +1,300 @@
+"""The lake as Delta tables in folders: one writer a table, whole appends, each delivery once.
+
+An append is one Delta commit that carries the batch's id as an application
+transaction, so "is this batch in the table?" is answered by the same atomic file that
+made it be there, also after a kill between any two instructions. Files are flushed
+to the disk before the append is acknowledged.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from geartrain.adapters.full_disk import disk_full, took_no_more
+from geartrain.data.storable import TIMESTAMP, aligned, storable, widened
+from geartrain.errors import LakeUnreadable, WorkspaceBusy
+from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
+
+_LOG = "_delta_log"
+_KEYS = (EVENT_TIME, ARRIVAL_TIME, BATCH)
+#: Statistics on more columns than the ones that scans filter by would only slow appends down.
+_CONFIGURATION = {"delta.dataSkippingStatsColumns": ",".join(_KEYS), "delta.checkpointInterval": "50"}
+_FILE_BYTES = 32 * 1024 * 1024
+
+
+class DeltaLake:
+    """A `Lake` under the folder *root*.
+
+    Args:
+        busy_timeout_s: How long an append waits while another process writes the table.
+        compact_every: After how many commits small files are joined.
+    """
+
+    def __init__(self, root: str | Path, *, busy_timeout_s: float = 30.0, compact_every: int = 50) -> None:
+        self._root = Path(root)
+        self._busy_timeout_s = busy_timeout_s
+        self._compact_every = compact_every
+        self._open: dict[str, Any] = {}
+        self._one_at_a_time = threading.RLock()
+
+    def append(self, table: str, rows: pa.Table, *, batch: str) -> bool:
+        """Append *rows* as *batch*; see the port.
+
+        Raises:
+            WorkspaceBusy: Another process kept the table's lock for too long.
+            LakeUnreadable: The table is there but damaged.
+        """
+        rows = _complete(rows, batch)
+        with _told(table, self._folder(table)), self._writing(table):
+            held = self._held(table)
+            if held is not None and held.transaction_version(batch) is not None:
+                return False
+            if rows.num_rows == 0:
+                return True
+            self._commit(table, held, rows, batch)
+            if self._open[table].version() % self._compact_every == self._compact_every - 1:
+                self._join_files(self._open[table])
+            return True
+
+    def scan(
+        self,
+        table: str,
+        *,
+        arrived_by: datetime | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        columns: tuple[str, ...] | None = None,
+    ) -> pa.Table:
+        """Rows by arrival and event time, read from the files that may hold them; see the port."""
+        with _told(table, self._folder(table)):
+            held = self._fresh(table)
+            if held is None:
+                return pa.table({})
+            dataset = held.to_pyarrow_dataset()
+            wanted = None if columns is None else [name for name in columns if name in dataset.schema.names]
+            condition = _condition(arrived_by, since, until)
+            found: pa.Table = dataset.to_table(columns=wanted, filter=condition)
+            return found
+
+    def batches(self, table: str) -> frozenset[str]:
+        """The batches that the table holds."""
+        found = self.scan(table, columns=(BATCH,))
+        return frozenset(found.column(BATCH).unique().to_pylist()) if found.num_columns else frozenset()
+
+    def tables(self) -> Iterator[str]:
+        """The names of all tables, sorted."""
+        found: list[str] = []
+        for folder, below, _ in os.walk(self._root):
+            if _LOG in below:
+                below.clear()
+                parts = Path(folder).relative_to(self._root).parts
+                name = "/".join(_unquoted(part) for part in parts)
+                if self._fresh(name) is not None:
+                    found.append(name)
+            else:
+                below[:] = [name for name in below if not name.startswith(".")]
+        return iter(sorted(found))
+
+    def compact(self, table: str) -> None:
+        """Join small files and write a checkpoint; see the port."""
+        with _told(table, self._folder(table)), self._writing(table):
+            held = self._held(table)
+            if held is not None:
+                self._join_files(held)
+
+    def _commit(self, table: str, held: Any, rows: pa.Table, batch: str) -> None:
+        from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+        once = CommitProperties(app_transactions=[Transaction(batch, 1, _millis())])
+        folder = self._folder(table)
+        if held is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_deltalake(folder, rows, mode="append", commit_properties=once, configuration=_CONFIGURATION)
+            held = DeltaTable(folder)
+        else:
+            rows, widen = aligned(rows, _schema(held))
+            if widen:
+                self._rewrite(held, rows, widen, once)
+            else:
+                write_deltalake(held, rows, mode="append", schema_mode="merge", commit_properties=once)
+        self._open[table] = held
+        _flush(folder, held.version())
+
+    def _rewrite(self, held: Any, rows: pa.Table, widen: Mapping[str, pa.DataType], once: Any) -> None:
+        """Widen columns of the whole table and add *rows*, in one commit. Rare: feeds seldom change types."""
+        from deltalake import write_deltalake
+
+        everything = widened(held.to_pyarrow_dataset().to_table(), widen)
+        together = pa.concat_tables([everything, rows], promote_options="default")
+        write_deltalake(
+            held, together, mode="overwrite", schema_mode="overwrite", commit_properties=once,
+            configuration=_CONFIGURATION,
+        )  # fmt: skip
+
+    def _join_files(self, held: Any) -> None:
+        """Old files stay for a week, so a reader that began before is not cut off."""
+        held.optimize.compact(target_size=_FILE_BYTES)
+        held.create_checkpoint()
+        held.vacuum(dry_run=False)
+        _flush(Path(held.table_uri.removeprefix("file://")), held.version())
+
+    def _held(self, table: str) -> Any | None:
+        """The table at its newest version, kept open between appends; None where there is none."""
+        from deltalake import DeltaTable
+
+        held = self._open.get(table)
+        if held is not None and self._there(table):
+            held.update_incremental()
+            return held
+        if not self._there(table):
+            self._open.pop(table, None)
+            return None
+        self._open[table] = DeltaTable(self._folder(table))
+        return self._open[table]
+
+    def _fresh(self, table: str) -> Any | None:
+        """The table for one reader, at its newest version; None where there is none."""
+        with self._one_at_a_time:
+            return self._held(table)
+
+    def _there(self, table: str) -> bool:
+        """Whether a first commit was made; a kill before it leaves a folder without one."""
+        log = self._folder(table) / _LOG
+        return log.is_dir() and any(name.suffix in {".json", ".parquet"} for name in log.iterdir())
+
+    def _folder(self, table: str) -> Path:
+        parts = table.split("/")
+        if not all(parts):
+            raise ValueError(f"this is not the name of a table: {table!r}")
+        return self._root.joinpath(*(_quoted(part) for part in parts))
+
+    @contextmanager
+    def _writing(self, table: str) -> Iterator[None]:
+        """Hold the table's lock against other threads and processes; a death lets go of it."""
+        locks = self._root / ".locks"
+        with self._one_at_a_time:
+            locks.mkdir(parents=True, exist_ok=True)
+            handle = os.open(locks / _quoted(table), os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                self._wait_for(handle, table)
+                yield
+            finally:
+                os.close(handle)
+
+    def _wait_for(self, handle: int, table: str) -> None:
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise WorkspaceBusy(
+                        "another process is writing to this table",
+                        where=f"lake/{table}",
+                        found=f"its lock was held for more than {self._busy_timeout_s:g} s",
+                        hint="wait until it has ended, then run the same command again",
+                    ) from error
+                time.sleep(0.005)
+            else:
+                return
+
+
+def _complete(rows: pa.Table, batch: str) -> pa.Table:
+    """Storable rows, the lake's own columns first, `_batch` filled in.
+
+    Raises:
+        ValueError: A row has no event or arrival time.
+    """
+    if BATCH not in rows.column_names:
+        rows = rows.append_column(BATCH, pa.array([batch] * rows.num_rows, pa.string()))
+    rows = storable(rows)
+    for name in (EVENT_TIME, ARRIVAL_TIME):
+        missing = name not in rows.column_names or rows.schema.field(name).type != TIMESTAMP
+        if rows.num_rows and (missing or rows.column(name).null_count):
+            raise ValueError(f"every row of the lake needs a time in `{name}`")
+    first = [name for name in _KEYS if name in rows.column_names]
+    return rows.select([*first, *(name for name in rows.column_names if name not in _KEYS)])
+
+
+def _condition(arrived_by: datetime | None, since: datetime | None, until: datetime | None) -> Any | None:
+    from pyarrow import dataset
+
+    parts = []
+    if arrived_by is not None:
+        parts.append(dataset.field(ARRIVAL_TIME) <= pa.scalar(arrived_by, TIMESTAMP))
+    if since is not None:
+        parts.append(dataset.field(EVENT_TIME) >= pa.scalar(since, TIMESTAMP))
+    if until is not None:
+        parts.append(dataset.field(EVENT_TIME) < pa.scalar(until, TIMESTAMP))
+    condition = None
+    for part in parts:
+        condition = part if condition is None else condition & part
+    return condition
+
+
+def _schema(held: Any) -> pa.Schema:
+    return pa.schema(held.schema().to_arrow())
+
+
+def _millis() -> int:
+    """When a transaction was made, by the system clock: Delta's bookkeeping, never read by geartrain."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def _flush(folder: Path, version: int) -> None:
+    """Put a commit and the files that it names onto the disk, past the system's cache."""
+    commit = folder / _LOG / f"{version:020}.json"
+    paths = [commit]
+    for line in commit.read_bytes().splitlines():
+        added = json.loads(line).get("add")
+        if added is not None:
+            paths.append(folder / added["path"])
+    for path in (*paths, folder / _LOG, folder):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _quoted(name: str) -> str:
+    """*name* as one safe file name: every other byte as `~` and two hexadecimal digits."""
+    safe = re.sub(
+        r"[^A-Za-z0-9_.-]", lambda match: "".join(f"~{byte:02x}" for byte in match.group().encode()), name
+    )
+    return safe if not safe.startswith(".") else "~2e" + safe[1:]
+
+
+def _unquoted(name: str) -> str:
+    raw = re.sub(rb"~([0-9a-f]{2})", lambda match: bytes([int(match.group(1), 16)]), name.encode())
+    return raw.decode()
+
+
+@contextmanager
+def _told(table: str, folder: Path) -> Iterator[None]:
+    """Tell what Delta, Arrow or the system answered in geartrain's own words."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (DeltaError, pa.ArrowException, OSError) as error:
+        if took_no_more(error):
+            raise disk_full(f"lake/{table}", error) from error
+        raise LakeUnreadable(
+            f"the table `{table}` cannot be read or written",
+            where=str(folder),
+            found=str(error),
+            hint="restore the folder from a copy; `geartrain doctor` checks every table",
+        ) from error
