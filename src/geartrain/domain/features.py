@@ -4,6 +4,22 @@ One window rule holds everywhere, offline and online: the window of width *w* at
 decision at time *t* holds the events of the entity with `t - delay - w <= event time
 < t - delay` that had *arrived* by then (`arrival <= t`), each event id once.
 Times are integer microseconds since 1970 UTC.
+
+- **Each event id once**: of the deliveries of one id that had arrived by *t*, the latest
+  arrival counts (a correction replaces what it corrects, from its own arrival on and
+  never before); of equal arrivals, the last delivered. A row without an id, an event
+  time or an arrival time is no event, and one without an entity belongs to nobody.
+- **Order**: events stand in order of event time, then of id (shorter first, then by
+  character, so that 9 comes before 10).
+- **What counts**: events for which `where` holds. An event whose `column` is missing, or
+  no finite number where a number is asked for, does not count for that feature.
+- **Nothing to count** is null; only `count` and `distinct` are then 0.
+- **A sum is exact**: the exact sum of the float64 values, rounded once to the nearest
+  float64. It therefore does not depend on order, batching, tiles or the engine, and one
+  huge value does not spoil its neighbours. A mean is that sum divided by the count.
+
+Numbers are float64 whatever they count; text, booleans and numbers are told apart by
+their text (`5`, `5.0` and `"5"` are one entity, one category, one distinct value).
 """
 
 from __future__ import annotations
@@ -15,7 +31,14 @@ from geartrain.domain.digest import digest
 
 
 class Aggregation(StrEnum):
-    """What is said about the events in a window. Absent history is null, never 0, but `count` and `distinct`."""
+    """What is said about the events in a window. Absent history is null, never 0, but `count` and `distinct`.
+
+    `count`: how many. `sum`, `mean`, `min`, `max`: of the column. `first`, `last`: the
+    column of the oldest and newest event. `last_n`: the column of the n-th newest event,
+    null where fewer count. `distinct`: how many different values. `ratio`: the share of
+    events whose column is not 0. `time_since`: seconds from the newest event to *t*.
+    `decayed_sum`: the sum of column x 2^(-age / half-life), age being *t* - event time.
+    """
 
     COUNT = "count"
     SUM = "sum"
@@ -44,7 +67,8 @@ class RequestFeature:
     """A value that the request itself carries, or an expression over what it carries.
 
     Attributes:
-        expression: A column's name or an expression over columns of the decision row.
+        expression: A column's name or an expression over columns of the decision row; a
+            column that the row does not carry is missing.
         type: How the model sees it.
         missing_is_signal: Whether an extra 0/1 feature `<name>__missing` is made.
     """
@@ -67,15 +91,14 @@ class WindowFeature:
         source: The contract source whose rows are aggregated.
         entity: The column that names the entity, in the source and in the decision row.
         aggregation: What is said about the events in the window.
-        column: The column aggregated; None for `count` and `time_since`.
+        column: The column aggregated, or an expression over the source's columns; None for
+            `count` and `time_since`.
         width_us: The window's width; None reaches back to the beginning.
         delay_us: How far the window's end lies before the decision.
-        where: Which events count, as an expression over the source's columns; `ratio` is
-            the share of the window's events for which `column`, a number or boolean
-            expression, is not 0.
+        where: Which events count, as an expression over the source's columns.
         half_life_us: `decayed_sum`: after how long an event counts half.
         n: `last_n`: which one, 1 the newest.
-        type: How the model sees it.
+        type: How the model sees it; text and categories only of `last`, `first`, `last_n`.
     """
 
     name: str

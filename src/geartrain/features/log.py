@@ -1,0 +1,139 @@
+"""The deliveries of one entity in one stream, in event order, ready for reading."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from geartrain.domain.features import WindowFeature
+from geartrain.features.algebra import of_one
+from geartrain.features.plan import Slot
+
+FOREVER = 2**63 - 1
+
+Held = float | str | None
+Column: TypeAlias = "array[float] | list[str | None]"  # arrays are generic only to type checkers
+
+
+def column_for(slot: Slot) -> Column:
+    """An empty column for a slot's values."""
+    return [] if slot.textual else array("d")
+
+
+def id_order(event_id: str) -> tuple[int, str]:
+    """How events of one time are ordered: shorter ids first, so that 9 comes before 10."""
+    return len(event_id), event_id
+
+
+class EntityLog:
+    """Parallel columns sorted by (event time, id); delivery *i* is visible in [arrivals[i], untils[i]).
+
+    Attributes:
+        newest: No delivery arrived later.
+        corrected: How many were replaced by a later delivery of the same id.
+        gaps: For each slot, whether some delivery may not count for it.
+    """
+
+    __slots__ = ("arrivals", "columns", "corrected", "gaps", "ids", "newest", "slots", "times", "untils")
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self.slots = slots
+        self.times: array[int] = array("q")
+        self.arrivals: array[int] = array("q")
+        self.untils: array[int] = array("q")
+        self.ids: list[str] = []
+        self.columns: list[Column] = [column_for(slot) for slot in slots]
+        self.gaps = [False] * len(slots)
+        self.newest = -FOREVER
+        self.corrected = 0
+
+    def insert(
+        self, time_us: int, event_id: str, arrival_us: int, until_us: int, held: Sequence[Held]
+    ) -> None:
+        """Take a delivery in its place; at the end, where most belong, this costs no search."""
+        times = self.times
+        if not times or time_us > times[-1]:
+            times.append(time_us)
+            self.arrivals.append(arrival_us)
+            self.untils.append(until_us)
+            self.ids.append(event_id)
+            for column, value in zip(self.columns, held, strict=True):
+                column.append(value)  # type: ignore[arg-type]
+        else:
+            low = bisect_left(times, time_us)
+            place = bisect_right(
+                self.ids, id_order(event_id), low, bisect_right(times, time_us, low), key=id_order
+            )
+            times.insert(place, time_us)
+            self.arrivals.insert(place, arrival_us)
+            self.untils.insert(place, until_us)
+            self.ids.insert(place, event_id)
+            for column, value in zip(self.columns, held, strict=True):
+                column.insert(place, value)  # type: ignore[arg-type]
+        for index, value in enumerate(held):
+            if _is_gap(value):
+                self.gaps[index] = True
+        self.newest = max(self.newest, arrival_us)
+        if until_us != FOREVER:
+            self.corrected += 1
+
+    def close(self, time_us: int, event_id: str, arrival_us: int, until_us: int) -> None:
+        """A delivery is visible until *until_us* only; one that was evicted is none of ours."""
+        place = self._find(time_us, event_id, arrival_us)
+        if place is not None:
+            self.corrected += self.untils[place] == FOREVER
+            self.untils[place] = until_us
+
+    def remove(self, time_us: int, event_id: str, arrival_us: int) -> None:
+        """Forget a delivery that another of the same id and arrival replaces."""
+        place = self._find(time_us, event_id, arrival_us)
+        if place is not None:
+            self.corrected -= self.untils[place] != FOREVER
+            for column in (self.times, self.arrivals, self.untils, self.ids, *self.columns):
+                del column[place]
+
+    def evict(self, before_us: int) -> None:
+        """Forget deliveries of events before *before_us*."""
+        stop = bisect_left(self.times, before_us)
+        if stop:
+            self.corrected -= sum(until != FOREVER for until in self.untils[:stop])
+            for column in (self.times, self.arrivals, self.untils, self.ids, *self.columns):
+                del column[:stop]
+
+    def value(self, feature: WindowFeature, slot: int, at_us: int, known_us: int) -> float | str | None:
+        """The feature at *at_us*, of the deliveries visible at *known_us*."""
+        end = at_us - feature.delay_us
+        high = bisect_left(self.times, end)
+        low = 0 if feature.width_us is None else bisect_left(self.times, end - feature.width_us, 0, high)
+        column = self.columns[slot]
+        if self.newest <= known_us and not self.corrected and not self.gaps[slot]:
+            return of_one(feature, column[low:high], self.times[low:high], at_us)  # type: ignore[arg-type]
+        arrivals, untils = self.arrivals, self.untils
+        seen = [
+            index
+            for index in range(low, high)
+            if arrivals[index] <= known_us < untils[index] and not _is_gap(column[index])
+        ]
+        times = self.times
+        return of_one(feature, [column[index] for index in seen], [times[index] for index in seen], at_us)  # type: ignore[arg-type]
+
+    def recount(self) -> None:
+        """Bring the attributes up to date after the columns were filled from outside."""
+        self.newest = max(self.arrivals, default=-FOREVER)
+        self.corrected = sum(until != FOREVER for until in self.untils)
+        self.gaps = [any(map(_is_gap, column)) for column in self.columns]
+
+    def _find(self, time_us: int, event_id: str, arrival_us: int) -> int | None:
+        place = bisect_left(self.times, time_us)
+        while place < len(self.times) and self.times[place] == time_us:
+            if self.ids[place] == event_id and self.arrivals[place] == arrival_us:
+                return place
+            place += 1
+        return None
+
+
+def _is_gap(value: Held) -> bool:
+    """Whether a held value says that its delivery does not count."""
+    return value is None or value != value  # noqa: PLR0124 - NaN is not itself
