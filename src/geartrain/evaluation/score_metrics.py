@@ -1,0 +1,175 @@
+"""Metrics of the scores themselves: ranking and calibration, the positive class or class by class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from geartrain.domain.columns import texts, truths
+from geartrain.domain.finding import Measurement
+from geartrain.evaluation.action_metrics import Parameters, macro, named_class
+from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured, cost_threshold
+from geartrain.stats import calibration, ranking
+
+US_PER_S = 1_000_000
+
+
+def auc(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    """The area under the ROC curve; one class against the rest, averaged, where none is named."""
+    return _ranked(evidence, mask, parameters, precision=False)
+
+
+def average_precision(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    """The area under the precision-recall steps; averaged over classes where none is named."""
+    return _ranked(evidence, mask, parameters, precision=True)
+
+
+def calibration_error(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    """How far probabilities are from what came, over equal-mass bins, debiased.
+
+    Several classes and none named: of the largest probability against "it was right".
+    """
+    pair = confidence_and_truth(evidence, mask, parameters)
+    if isinstance(pair, Unmeasured):
+        return pair
+    said, came = pair
+    bins = parameters.get("bins")
+    return calibration.calibration_error(
+        said,
+        came,
+        seed=evidence.seed,
+        bins=int(bins) if isinstance(bins, int | float) else None,
+        groups=evidence.groups_in(mask),
+    )
+
+
+def calibration_at_threshold(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    """The gap between what came and what was said where the decision turns; two classes, fixed costs."""
+    pair = confidence_and_truth(evidence, mask, parameters)
+    if isinstance(pair, Unmeasured):
+        return pair
+    threshold = cost_threshold(evidence.rule, evidence.positive)
+    if threshold is None:
+        return Unmeasured(
+            reason="there is no single threshold: costs differ by row or there are not two actions"
+        )
+    return calibration.calibration_at(pair[0], pair[1], threshold=threshold)
+
+
+def brier(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    """The mean squared error of the probabilities; (p - y)^2 for two classes, summed over more."""
+    del parameters
+    if (reason := _unfit(evidence, mask)) is not None:
+        return reason
+    return calibration.brier(
+        evidence.predictions.values[mask],
+        evidence.truth[mask],
+        seed=evidence.seed,
+        groups=evidence.groups_in(mask),
+    )
+
+
+def log_loss(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    """The mean of -ln p(truth), in nats."""
+    del parameters
+    if (reason := _unfit(evidence, mask)) is not None:
+        return reason
+    return calibration.log_loss(
+        evidence.predictions.values[mask],
+        evidence.truth[mask],
+        seed=evidence.seed,
+        groups=evidence.groups_in(mask),
+    )
+
+
+def precision_at_capacity(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    """The share of right ones among the k highest-scored entities of each period.
+
+    Parameters: `k`, `period` in seconds, `entity` a column; the contract's capacity where
+    they are silent. `known` names a column of yes and no: rows of entities known
+    before are not looked at. Equal to the Fraud Detection Handbook's card precision@k.
+    """
+    if (reason := _unfit(evidence, mask)) is not None:
+        return reason
+    capacity = evidence.contract.decision.capacity
+    k = parameters.get("k") or (capacity.most if capacity else None)
+    period_s = parameters.get("period") or (capacity.period_s if capacity else None)
+    entity = parameters.get("entity") or (capacity.entity if capacity else None)
+    if not isinstance(k, int | float) or not isinstance(period_s, int | float):
+        return Unmeasured(reason="neither the clause nor the decision says how many in which period")
+    if evidence.times_us is None:
+        return Unmeasured(reason="the rows have no times to make periods of")
+    known = parameters.get("known")
+    absent = [name for name in (entity, known) if name is not None and name not in evidence.columns]
+    if absent:
+        return Unmeasured(reason=f"there is no column `{absent[0]}`")
+    rows = mask if known is None else mask & ~truths(evidence.columns[str(known)])
+    if not rows.any():
+        return Unmeasured(reason="every row is of an entity that was known before")
+    of = _of_capacity(evidence, parameters)
+    if isinstance(of, Unmeasured):
+        return of
+    return ranking.precision_at(
+        evidence.predictions.values[rows, of],
+        evidence.truth[rows] == of,
+        evidence.times_us[rows] // int(period_s * US_PER_S),
+        k=int(k),
+        entities=None if entity is None else texts(evidence.columns[str(entity)][rows]).astype(str),
+    )
+
+
+def confidence_and_truth(
+    evidence: Evidence, mask: Mask, parameters: Parameters
+) -> tuple[np.ndarray, np.ndarray] | Unmeasured:
+    """What was said and whether it came: of the class named, the positive one, or the likeliest."""
+    if (reason := _unfit(evidence, mask)) is not None:
+        return reason
+    of = named_class(evidence, parameters)
+    if isinstance(of, Unmeasured):
+        return of
+    values, truth = evidence.predictions.values[mask], evidence.truth[mask]
+    if of is None:
+        return values.max(axis=1), values.argmax(axis=1) == truth
+    return values[:, of], truth == of
+
+
+def _ranked(evidence: Evidence, mask: Mask, parameters: Parameters, *, precision: bool) -> Measured:
+    if (reason := _unfit(evidence, mask)) is not None:
+        return reason
+    of = named_class(evidence, parameters)
+    if isinstance(of, Unmeasured):
+        return of
+    if of is not None:
+        return _ranked_class(evidence, mask, of, precision=precision)
+    each = {
+        name: _ranked_class(evidence, mask, index, precision=precision)
+        for index, name in enumerate(evidence.rule.classes)
+    }
+    return macro(each, rows=int(mask.sum()))
+
+
+def _ranked_class(evidence: Evidence, mask: Mask, of: int, *, precision: bool) -> Measured:
+    scores, positive = evidence.predictions.values[mask, of], evidence.truth[mask] == of
+    groups, name = evidence.groups_in(mask), evidence.rule.classes[of]
+    if not positive.any() or positive.all():
+        which = "no row" if not positive.any() else "every row"
+        return Unmeasured(reason=f"{which} of {len(positive)} is of class `{name}`, so nothing can be ranked")
+    seen: Measurement
+    if precision:
+        seen = ranking.average_precision(scores, positive, seed=evidence.seed, groups=groups)
+    else:
+        seen = ranking.auc(scores, positive, groups=groups, seed=evidence.seed)
+    return seen
+
+
+def _of_capacity(evidence: Evidence, parameters: Parameters) -> int | Unmeasured:
+    capacity = evidence.contract.decision.capacity
+    if capacity is not None and "class" not in parameters and capacity.action in evidence.rule.actions:
+        return evidence.rule.actions.index(capacity.action)
+    of = named_class(evidence, parameters)
+    return evidence.positive if of is None else of
+
+
+def _unfit(evidence: Evidence, mask: Mask) -> Unmeasured | None:
+    if not evidence.rule.task.has_classes:
+        return Unmeasured(reason=f"a {evidence.rule.task} product has no probabilities")
+    return None if mask.any() else Unmeasured(reason="no row is in the slice")
