@@ -1,0 +1,182 @@
+"""The serving host: which releases answer now, where decisions are logged, who takes outcomes.
+
+Wiring builds one a process; the HTTP floor above speaks only to it. Lanes are replaced
+whole, never changed: a request that has read its lane finishes with it, so a swap or a
+rollback fails nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from threading import Lock
+
+from geartrain.domain.clause import Clause
+from geartrain.domain.data import Batch
+from geartrain.domain.finding import Finding
+from geartrain.domain.prediction import Decision, Outcome
+from geartrain.errors import ProductUnknown
+from geartrain.serving.lanes import Lane, checks_of
+from geartrain.serving.log import PredictionLog
+from geartrain.serving.requests import RowChecks
+from geartrain.serving.routing import Shares
+from geartrain.serving.runtime import RawRow, Served
+
+
+class OutcomeStatus(StrEnum):
+    """What became of one outcome."""
+
+    RECORDED = "recorded"
+    CORRECTED = "corrected"
+    DUPLICATE = "duplicate"
+    UNKNOWN = "unknown decision"
+    INVALID = "invalid"
+
+
+RecordOutcomes = Callable[[str, Sequence[Outcome]], Sequence[OutcomeStatus]]
+TakeEvents = Callable[[str, str, Sequence[RawRow], datetime], Batch]
+FindDecision = Callable[[str, str], Decision | None]
+Promises = Callable[[str], Sequence[tuple[Clause, Finding | None]]]
+Staleness = Callable[[str, datetime], float | None]
+
+
+class ServingHost:
+    """What one serving process holds.
+
+    The callables may be called from any thread. *record_outcomes* only sees outcomes of
+    decisions that were made here; *take_events* checks and stores rows of an event
+    source and updates the online features; *find_decision* looks into the lake.
+
+    Attributes:
+        log: The prediction log.
+        now: The time.
+        new_id: A decision id that was never given before.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: PredictionLog,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+        record_outcomes: RecordOutcomes,
+        take_events: TakeEvents | None = None,
+        find_decision: FindDecision | None = None,
+        promises: Promises | None = None,
+        staleness: Staleness | None = None,
+    ) -> None:
+        self.log = log
+        self.now = now
+        self.new_id = new_id
+        self.record_outcomes = record_outcomes
+        self.take_events = take_events
+        self._find_decision = find_decision
+        self._promises = promises
+        self._staleness = staleness
+        self._lanes: Mapping[str, tuple[Lane, RowChecks]] = {}
+        self._swapping = Lock()
+        self._is_draining = False
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The products that are answered for, sorted."""
+        return tuple(sorted(self._lanes))
+
+    def lane(self, product: str) -> Lane:
+        """The releases that answer for *product* now.
+
+        Raises:
+            ProductUnknown: None does.
+        """
+        return self.lane_and_checks(product)[0]
+
+    def lane_and_checks(self, product: str) -> tuple[Lane, RowChecks]:
+        """The lane, and the checks of its champion's contract.
+
+        Raises:
+            ProductUnknown: No release answers for *product*.
+        """
+        found = self._lanes.get(product)
+        if found is None:
+            raise ProductUnknown(
+                "no release answers for that product", hint="GET /v1/products lists those that are served"
+            )
+        return found
+
+    def swap(self, product: str, served: Served, *, promised_s: float | None = None) -> None:
+        """Let *served* answer for *product* from now on; canary and shadow go on as they were.
+
+        *promised_s* is the latency that the contract promises; None keeps what was said before.
+        """
+        with self._swapping:
+            before = self._lanes.get(product)
+            lane = Lane(champion=served) if before is None else replace(before[0], champion=served)
+            if promised_s is not None:
+                lane = replace(lane, promised_s=promised_s)
+            self._put(product, lane)
+
+    def set_canary(self, product: str, served: Served | None, *, share: float = 0.0) -> None:
+        """Let *served* answer for *share* of the keys; None ends the canary.
+
+        Raises:
+            ProductUnknown: There is no champion to share with.
+        """
+        with self._swapping:
+            lane = self.lane(product)
+            shares = Shares(canary=share if served is not None else 0.0, shadow=lane.shares.shadow)
+            self._put(product, replace(lane, canary=served, shares=shares))
+
+    def set_shadow(self, product: str, served: Served | None, *, share: float = 1.0) -> None:
+        """Let *served* decide about *share* of the keys beside the champion; None ends it.
+
+        Raises:
+            ProductUnknown: There is no champion to stand beside.
+        """
+        with self._swapping:
+            lane = self.lane(product)
+            shares = Shares(canary=lane.shares.canary, shadow=share if served is not None else 0.0)
+            self._put(product, replace(lane, shadow=served, shares=shares))
+
+    def withdraw(self, product: str) -> None:
+        """Answer for *product* no more."""
+        with self._swapping:
+            self._lanes = {name: lane for name, lane in self._lanes.items() if name != product}
+
+    def stale_s(self, product: str, now: datetime) -> float | None:
+        """How long the product's feeds have been silent, None where nobody watches."""
+        return None if self._staleness is None else self._staleness(product, now)
+
+    def find(self, product: str, decision: str) -> Decision | None:
+        """A decision that was answered here, from the log or from the lake."""
+        made = self.log.find(product, decision)
+        if made is None and self._find_decision is not None:
+            return self._find_decision(product, decision)
+        return made
+
+    def promises(self, product: str) -> Sequence[tuple[Clause, Finding | None]]:
+        """The clauses of the product's contract, each with its latest finding."""
+        return () if self._promises is None else self._promises(product)
+
+    def not_ready_because(self) -> tuple[str, ...]:
+        """Why no traffic should come here; empty where it should."""
+        state = self.log.state
+        reasons = {
+            "no release is loaded": not self._lanes,
+            "the server is draining": self._is_draining,
+            "the prediction log cannot be written": not state.writable,
+        }
+        return tuple(reason for reason, holds in reasons.items() if holds)
+
+    def drain(self) -> None:
+        """Ask load balancers to send nothing more; requests that come are still answered."""
+        self._is_draining = True
+
+    def close(self, *, timeout_s: float = 10.0) -> bool:
+        """Stop for good: what was answered goes to the lake, or stays in the journal for the next start."""
+        self._is_draining = True
+        return self.log.close(timeout_s=timeout_s)
+
+    def _put(self, product: str, lane: Lane) -> None:
+        self._lanes = {**self._lanes, product: (lane, checks_of(lane.champion))}

@@ -1,0 +1,154 @@
+"""The prediction log's journal: segments of framed records that survive a crash.
+
+A record is `length (4 bytes) | CRC-32 (4 bytes) | MessagePack`. A torn record at a
+segment's end was never acknowledged and is left out when the segment is read. The
+process that writes a segment holds a lock on it; what nobody holds was left by a crash.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from geartrain.domain.prediction import Decision, Row
+from geartrain.errors import DiskFull
+
+_HEAD: Final = struct.Struct("<II")
+_SUFFIX: Final = ".journal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedDecision:
+    """A decision with all that it was made from.
+
+    Attributes:
+        at: The time that the features are about; usually the time of the decision.
+        row: The row as it was sent; nested values as JSON text.
+        features: The model's input, in the order of the release's columns.
+        shadow: Whether nobody was answered with it.
+    """
+
+    decision: Decision
+    at: datetime
+    row: Row
+    features: tuple[float, ...]
+    shadow: bool = False
+
+    @property
+    def identity(self) -> tuple[str, str, bool]:
+        """What makes it the same record: product, decision id, and whether it is the shadow's."""
+        return self.decision.product, self.decision.id, self.shadow
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(LoggedDecision)
+
+
+def framed(records: Sequence[LoggedDecision]) -> bytes:
+    """The bytes of *records* as a segment holds them."""
+    frames = bytearray()
+    for record in records:
+        content = _encoder.encode(record)
+        frames += _HEAD.pack(len(content), zlib.crc32(content))
+        frames += content
+    return bytes(frames)
+
+
+def read_records(path: Path) -> Iterator[LoggedDecision]:
+    """The whole records of a segment in order; reading ends at the first torn one."""
+    content = path.read_bytes()
+    place = 0
+    while place + _HEAD.size <= len(content):
+        length, checksum = _HEAD.unpack_from(content, place)
+        record = content[place + _HEAD.size : place + _HEAD.size + length]
+        if len(record) < length or zlib.crc32(record) != checksum:
+            return
+        yield _decoder.decode(record)
+        place += _HEAD.size + length
+
+
+class Segment:
+    """One append-only file, locked by the process that writes it.
+
+    Raises:
+        DiskFull: The file cannot be made.
+    """
+
+    def __init__(self, folder: Path, name: str, *, fsync: bool) -> None:
+        self.path = folder / f"{name}{_SUFFIX}"
+        self.size = 0
+        self._fsync = fsync
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if fsync:
+                _fsync_folder(folder)
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+
+    def append(self, frames: bytes) -> None:
+        """Take all of *frames*: into the operating system's hands and, with fsync, onto the disk.
+
+        Raises:
+            DiskFull: The segment may end in a torn record now and must not be written again.
+        """
+        try:
+            written = 0
+            while written < len(frames):
+                written += os.write(self._file, frames[written:])
+            if self._fsync:
+                os.fsync(self._file)
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+        self.size += len(frames)
+
+    def close(self) -> None:
+        """Let go of the file and its lock."""
+        os.close(self._file)
+
+
+def left_behind(folder: Path) -> tuple[Path, ...]:
+    """The segments in *folder* that no living process writes, oldest first."""
+    return tuple(path for path in sorted(folder.glob(f"*{_SUFFIX}")) if not _is_locked(path))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True  # whoever held it has just delivered it
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(file)
+
+
+def _fsync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _not_written(path: Path, error: OSError) -> DiskFull:
+    return DiskFull(
+        "the prediction log cannot be written, so no decision is answered",
+        where=path.name,
+        found=error.strerror or type(error).__name__,
+        hint="free disk space or repair the folder's permissions; requests are answered again at once",
+    )

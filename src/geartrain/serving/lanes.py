@@ -1,0 +1,150 @@
+"""A lane: all releases that answer for one product, and how its traffic is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from geartrain.domain.prediction import Decision
+from geartrain.errors import RequestInvalid
+from geartrain.serving.columns import logged_row
+from geartrain.serving.deciding import Answered, decide_rows
+from geartrain.serving.journal import LoggedDecision
+from geartrain.serving.requests import RowChecks
+from geartrain.serving.routing import Arm, Shares, arm_of, is_shadowed
+from geartrain.serving.runtime import RawRow, Served
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The releases of one product. Never changed: a swap puts another lane in its place.
+
+    Attributes:
+        champion: Answers.
+        canary: Answers for a share of the keys.
+        shadow: Decides for a share of the keys; nobody is answered with it.
+        promised_s: The latency that the contract promises, in seconds, if it does.
+    """
+
+    champion: Served
+    canary: Served | None = None
+    shadow: Served | None = None
+    shares: Shares = field(default_factory=Shares)
+    promised_s: float | None = None
+
+    @property
+    def served(self) -> tuple[tuple[Arm, Served], ...]:
+        """Every release in the lane, with its arm."""
+        arms = ((Arm.CHAMPION, self.champion), (Arm.CANARY, self.canary), (Arm.SHADOW, self.shadow))
+        return tuple((arm, served) for arm, served in arms if served is not None)
+
+
+def checks_of(served: Served) -> RowChecks:
+    """The row checks that a release's contract compiles to."""
+    return RowChecks(served.fields, label=served.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Checked rows of one request."""
+
+    rows: tuple[RawRow, ...]
+    ids: tuple[str, ...]
+    keys: tuple[str, ...]
+    at: datetime | None = None
+    explain: bool = False
+
+
+Answer = tuple[LoggedDecision, ...] | RequestInvalid
+
+
+def answer(lane: Lane, asks: Sequence[Ask], now: datetime, *, stale_s: float | None = None) -> list[Answer]:
+    """Decide about the rows of all *asks* in as few model calls as their arms and times allow.
+
+    Each ask gets its decisions in the order of its rows, or the reason why *its* rows
+    cannot be encoded.
+    """
+    groups: dict[tuple[Arm, datetime, bool], list[tuple[int, int]]] = {}
+    for a, ask in enumerate(asks):
+        for r, (one, key) in enumerate(zip(ask.ids, ask.keys, strict=True)):
+            arm = _arm(lane, key or one)
+            groups.setdefault((arm, ask.at or now, ask.explain), []).append((a, r))
+    made: list[dict[int, LoggedDecision]] = [{} for _ in asks]
+    refused: dict[int, RequestInvalid] = {}
+    for (arm, at, explain), places in groups.items():
+        served = lane.canary if arm is Arm.CANARY and lane.canary is not None else lane.champion
+        _answer_group(served, asks, places, now, at, explain, arm, stale_s, made, refused)
+    return [refused.get(a) or tuple(made[a][r] for r in range(len(ask.rows))) for a, ask in enumerate(asks)]
+
+
+def _answer_group(
+    served: Served,
+    asks: Sequence[Ask],
+    places: Sequence[tuple[int, int]],
+    now: datetime,
+    at: datetime,
+    explain: bool,  # noqa: FBT001 - a private step of `answer`
+    arm: Arm,
+    stale_s: float | None,
+    made: list[dict[int, LoggedDecision]],
+    refused: dict[int, RequestInvalid],
+) -> None:
+    rows = [asks[a].rows[r] for a, r in places]
+    ids = [asks[a].ids[r] for a, r in places]
+    keys = [asks[a].keys[r] for a, r in places]
+    try:
+        answered = decide_rows(
+            served, rows, now, ids, keys=keys, at=at, stale_s=stale_s, arm=arm, explain=explain
+        )
+    except RequestInvalid as problem:
+        if len(places) == 1:
+            refused[places[0][0]] = problem
+            return
+        # One client's row must not cost another client's answer.
+        for place in places:
+            _answer_group(served, asks, [place], now, at, explain, arm, stale_s, made, refused)
+        return
+    for (a, r), record in zip(places, _logged(answered, rows, at), strict=True):
+        made[a][r] = record
+
+
+def decide_in_shadow(
+    lane: Lane, asks: Sequence[Ask], now: datetime, *, stale_s: float | None = None
+) -> tuple[LoggedDecision, ...]:
+    """What the shadow release would have decided about its share of the rows; for the log only."""
+    shadow = lane.shadow
+    if shadow is None:
+        return ()
+    records: list[LoggedDecision] = []
+    for ask in asks:
+        taken = [
+            place
+            for place, (one, key) in enumerate(zip(ask.ids, ask.keys, strict=True))
+            if is_shadowed(key or one, share=lane.shares.shadow, salt=shadow.release)
+        ]
+        if not taken:
+            continue
+        rows = [ask.rows[i] for i in taken]
+        ids, keys = [ask.ids[i] for i in taken], [ask.keys[i] for i in taken]
+        at = ask.at or now
+        answered = decide_rows(shadow, rows, now, ids, keys=keys, at=at, stale_s=stale_s, arm=Arm.SHADOW)
+        records.extend(_logged(answered, rows, at, shadow=True))
+    return tuple(records)
+
+
+def _arm(lane: Lane, key: str) -> Arm:
+    if lane.canary is None:
+        return Arm.CHAMPION
+    return arm_of(key, share=lane.shares.canary, salt=lane.canary.release)
+
+
+def _logged(
+    answered: Answered, rows: Sequence[RawRow], at: datetime, *, shadow: bool = False
+) -> list[LoggedDecision]:
+    decisions: tuple[Decision, ...] = answered.decisions
+    features = answered.features.tolist()
+    return [
+        LoggedDecision(decision=decision, at=at, row=logged_row(row), features=tuple(values), shadow=shadow)
+        for decision, row, values in zip(decisions, rows, features, strict=True)
+    ]

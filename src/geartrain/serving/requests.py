@@ -1,0 +1,279 @@
+"""Requests as typed structs, and the row checks that a contract compiles to.
+
+A violation names the field and what would be right. It repeats neither the value that
+was sent nor anything else of the schema: an error body may end in somebody's log.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar, assert_never
+
+import msgspec
+
+from geartrain.domain.contract import FieldTerms, FieldType
+from geartrain.errors import RequestInvalid
+
+T = TypeVar("T")
+
+#: Integers beyond this are not numbers that a column can hold.
+LARGEST_INTEGER: Final = 2**63 - 1
+
+
+class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows to decide about: `rows`, or a single `row`.
+
+    `keys` name the rows where the contract's key column does not; `decision_ids` make a
+    repeated request safe; `at` is the time that the rows are about, now if left out.
+    """
+
+    rows: list[dict[str, Any]] | None = None
+    row: dict[str, Any] | None = None
+    keys: list[str] | None = None
+    decision_ids: list[str] | None = None
+    at: datetime | None = None
+    explain: bool = False
+
+
+class OutcomeItem(msgspec.Struct, frozen=True, kw_only=True):
+    """The truth about one decision, as it is sent in."""
+
+    decision_id: str
+    label: str | int | float | bool
+    happened_at: datetime | None = None
+
+
+class OutcomeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Outcomes of earlier decisions."""
+
+    outcomes: list[OutcomeItem]
+    by: str = ""
+
+
+class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of one event source of the contract."""
+
+    source: str
+    rows: list[dict[str, Any]]
+
+
+def decode_body(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Read a JSON body into a typed request.
+
+    Raises:
+        RequestInvalid: It is not UTF-8, not JSON, nested too deeply, or has another shape.
+            The message has the place inside the body, never the body.
+    """
+    try:
+        return decoder.decode(content)
+    except msgspec.ValidationError as error:
+        message = str(error)
+    except msgspec.DecodeError as error:
+        message = str(error)
+    except UnicodeDecodeError:
+        message = "The body is not UTF-8 text"
+    except RecursionError:
+        message = "The body is nested too deeply"
+    raise RequestInvalid(
+        message,
+        where="request body",
+        hint="send one JSON object in UTF-8; NaN and Infinity are not JSON, a missing value is null",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One field of a request that the contract does not allow.
+
+    Attributes:
+        path: Its place, such as `rows[3].amount`.
+        found: What kind of thing was found there.
+        expected: What would be right.
+    """
+
+    path: str
+    found: str
+    expected: str
+
+
+Check = Callable[[object], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _FieldCheck:
+    name: str
+    steps: tuple[str, ...]
+    required: bool
+    expected: str
+    allows: Callable[[object], bool]
+
+
+class RowChecks:
+    """The checks of one contract's decision source, compiled once.
+
+    >>> terms = FieldTerms(name="amount", type=FieldType.NUMBER, required=True, minimum=0)
+    >>> RowChecks((terms,), label="fraud").violations([{"amount": "12"}])
+    (Violation(path='rows[0].amount', found='text', expected='a number, at least 0, required'),)
+    """
+
+    def __init__(self, fields: Sequence[FieldTerms], *, label: str = "") -> None:
+        self._checks = tuple(_compiled(terms) for terms in fields if terms.name != label)
+        self.known = frozenset(check.steps[0] for check in self._checks)
+
+    def violations(self, rows: Sequence[Mapping[str, object]], *, most: int = 20) -> tuple[Violation, ...]:
+        """What the contract does not allow in *rows*, the first *most* of it."""
+        found: list[Violation] = []
+        for place, row in enumerate(rows):
+            for check in self._checks:
+                value = _value_at(row, check.steps)
+                if value is None:
+                    if not check.required:
+                        continue
+                elif check.allows(value):
+                    continue
+                path = f"rows[{place}].{check.name}"
+                found.append(Violation(path=path, found=kind_of(value), expected=check.expected))
+                if len(found) >= most:
+                    return tuple(found)
+        return tuple(found)
+
+    def unknown(self, rows: Sequence[Mapping[str, object]]) -> int:
+        """How many values of *rows* belong to no field of the contract; they are taken, not checked."""
+        return sum(len(row.keys() - self.known) for row in rows)
+
+
+def refuse(violations: Sequence[Violation]) -> RequestInvalid:
+    """The error that tells a client of its first violation and the number of the others."""
+    first, others = violations[0], len(violations) - 1
+    also = f" ({others} more)" if others else ""
+    return RequestInvalid(
+        f"a row is not what the contract asks for{also}",
+        where=first.path,
+        found=first.found,
+        hint=f"right is: {first.expected}",
+    )
+
+
+def kind_of(value: object) -> str:
+    """What kind of JSON value this is, in words that tell nothing about its content."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number" if _finite(value) else "a number that is too large"
+        case str():
+            return "text"
+        case Mapping():
+            return "an object"
+        case _:
+            return "a list"
+
+
+def _value_at(row: Mapping[str, object], steps: tuple[str, ...]) -> object:
+    value: object = row
+    for step in steps:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(step)
+    return value
+
+
+def _steps(terms: FieldTerms) -> tuple[str, ...]:
+    if terms.path is None:
+        return (terms.name,)
+    return tuple(terms.path.removeprefix("$").strip(".").split("."))
+
+
+def _finite(value: float) -> bool:
+    return -LARGEST_INTEGER <= value <= LARGEST_INTEGER if isinstance(value, int) else math.isfinite(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and _finite(value)
+
+
+def _is_whole(value: object) -> bool:
+    return _is_number(value) and float(value) == int(value)  # type: ignore[arg-type, call-overload]  # a number
+
+
+def _is_time(value: object) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, int) and not isinstance(value, bool) and _finite(value)
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _compiled(terms: FieldTerms) -> _FieldCheck:
+    words, is_kind = _kind_check(terms.type)
+    expected = [words]
+    allowed = frozenset(terms.values)
+    low, high = terms.minimum, terms.maximum
+    pattern = re.compile(terms.pattern) if terms.pattern else None
+    if low is not None:
+        expected.append(f"at least {low:g}")
+    if high is not None:
+        expected.append(f"at most {high:g}")
+    if allowed:
+        expected.append(f"one of {', '.join(terms.values)}")
+    if pattern is not None:
+        expected.append(f"matching {terms.pattern}")
+    if terms.required:
+        expected.append("required")
+    numeric = terms.type in (FieldType.INTEGER, FieldType.NUMBER)
+
+    def allows(value: object) -> bool:
+        if not is_kind(value):
+            return False
+        if numeric:
+            number = float(value)  # type: ignore[arg-type]  # is_kind has seen a number
+            if (low is not None and number < low) or (high is not None and number > high):
+                return False
+        if allowed and text_of(value) not in allowed:
+            return False
+        return pattern is None or pattern.fullmatch(text_of(value)) is not None
+
+    return _FieldCheck(
+        name=terms.name,
+        steps=_steps(terms),
+        required=terms.required,
+        expected=", ".join(expected),
+        allows=allows,
+    )
+
+
+def _kind_check(kind: FieldType) -> tuple[str, Callable[[object], bool]]:
+    match kind:
+        case FieldType.NUMBER:
+            return "a number", _is_number
+        case FieldType.INTEGER:
+            return "a whole number", _is_whole
+        case FieldType.STRING | FieldType.TEXT:
+            return "text", lambda value: isinstance(value, str)
+        case FieldType.BOOLEAN:
+            return "true or false", lambda value: isinstance(value, bool)
+        case FieldType.TIMESTAMP:
+            return "an ISO 8601 time or microseconds since 1970", _is_time
+        case FieldType.OBJECT:
+            return "an object or a list", lambda value: isinstance(value, dict | list)
+        case _:
+            assert_never(kind)
+
+
+def text_of(value: object) -> str:
+    """A JSON scalar as the contract writes it: `true`, `3` for 3.0, text as it is."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
+        case _:
+            return str(value)

@@ -1,0 +1,269 @@
+"""The prediction log: an answered decision is never lost, and never twice in the lake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geartrain.domain.prediction import Decision
+from geartrain.errors import DiskFull, LakeUnreadable, NotReady, Overloaded
+from geartrain.serving.journal import LoggedDecision, framed, left_behind, read_records
+from geartrain.serving.log import LogLimits, PredictionLog
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+FAST = LogLimits(rotate_s=0.02, retry_s=0.02, fsync=False)
+
+
+def logged(one: str, *, product: str = "p", action: str = "a", shadow: bool = False) -> LoggedDecision:
+    decision = Decision(
+        id=one,
+        product=product,
+        release="r",
+        key="k",
+        decided_at=NOW,
+        action=action,
+        probabilities=(("yes", 0.25),),
+        expected_cost=1.5,
+    )
+    row = (("x", 1.5), ("n", None), ("t", "text"), ("b", True))
+    return LoggedDecision(decision=decision, at=NOW, row=row, features=(1.5, float("nan")), shadow=shadow)
+
+
+class Lake:
+    """A sink that takes a batch name once, like the lake."""
+
+    def __init__(self) -> None:
+        self.batches: dict[str, list[LoggedDecision]] = {}
+        self.failures = 0
+
+    def __call__(self, batch, records) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise LakeUnreadable("the lake is away")
+        self.batches.setdefault(batch, list(records))
+
+    @property
+    def ids(self) -> list[str]:
+        return sorted(record.decision.id for batch in self.batches.values() for record in batch)
+
+
+def test_what_is_recorded_reaches_the_sink_once(tmp_path):
+    """Records from many threads arrive whole, each once, and the journal is empty afterwards."""
+    lake = Lake()
+    log = PredictionLog(tmp_path, lake, session="s", limits=FAST)
+    with ThreadPoolExecutor(8) as pool:
+        futures = list(pool.map(lambda i: log.record([logged(f"d{i}")]), range(200)))
+    for future in futures:
+        future.result(timeout=5)
+    assert log.close()
+
+    assert lake.ids == sorted(f"d{i}" for i in range(200))
+    assert list(tmp_path.iterdir()) == []
+    record = lake.batches[min(lake.batches)][0]
+    assert record.row == logged("d").row
+    assert record.features[1] != record.features[1]
+
+
+def test_the_answer_waits_for_the_journal(tmp_path):
+    """When the future is done the record is on the disk, although the sink has not seen it."""
+    gate = threading.Event()
+    log = PredictionLog(tmp_path, lambda batch, records: gate.wait(5) and None, session="s", limits=FAST)
+    log.record([logged("d1")]).result(timeout=5)
+
+    on_disk = [record.decision.id for path in tmp_path.glob("*.journal") for record in read_records(path)]
+    assert on_disk == ["d1"]
+    assert log.find("p", "d1") == logged("d1").decision
+    assert log.find("other", "d1") is None
+    gate.set()
+    log.close()
+
+
+def test_the_same_decision_again_changes_nothing(tmp_path):
+    """The first record of an identity stands; the shadow's is another identity."""
+    lake = Lake()
+    log = PredictionLog(tmp_path, lake, session="s", limits=FAST)
+    log.record([logged("d1"), logged("d1", action="b")]).result(timeout=5)
+    assert log.flush(timeout_s=5)
+    log.record([logged("d1", action="c"), logged("d1", shadow=True)]).result(timeout=5)
+    log.close()
+
+    kept = [record for batch in lake.batches.values() for record in batch]
+    assert [(record.decision.action, record.shadow) for record in kept] == [("a", False), ("a", True)]
+
+
+def test_a_sink_that_fails_is_tried_again(tmp_path):
+    """While the lake is away answers go on and its words are in the state; then everything arrives."""
+    lake = Lake()
+    lake.failures = 3
+    log = PredictionLog(tmp_path, lake, session="s", limits=FAST)
+    log.record([logged("d1")]).result(timeout=5)
+    deadline = time.monotonic() + 5
+    while not log.state.delivery_problem and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+    assert log.state.delivery_problem == "the lake is away"
+    assert log.state.writable
+    assert log.close()
+    assert lake.ids == ["d1"]
+    assert log.state.delivery_problem == ""
+
+
+def test_what_the_sink_never_took_is_delivered_after_a_restart(tmp_path):
+    """A stop while the lake is away leaves the journal, and the next start delivers and knows it."""
+    lake = Lake()
+    lake.failures = 10_000
+    log = PredictionLog(tmp_path, lake, session="s1", limits=FAST)
+    log.record([logged("d1")]).result(timeout=5)
+    assert not log.close(timeout_s=0.1)
+
+    lake.failures = 0
+    again = PredictionLog(tmp_path, lake, session="s2", limits=FAST)
+    assert again.find("p", "d1") is not None
+    again.record([logged("d1", action="other")]).result(timeout=5)
+    again.close()
+    assert lake.ids == ["d1"]
+
+
+def test_a_living_process_keeps_its_segments(tmp_path):
+    """A second process on the folder leaves the first one's journal alone."""
+    gate, mine, other = threading.Event(), Lake(), Lake()
+
+    def slow(batch, records):
+        gate.wait(5)
+        mine(batch, records)
+
+    first = PredictionLog(tmp_path, slow, session="a", limits=LogLimits(rotate_s=60, fsync=False))
+    first.record([logged("d1")]).result(timeout=5)
+    second = PredictionLog(tmp_path, other, session="b", limits=FAST)
+    second.close()
+    gate.set()
+    first.close()
+
+    assert (mine.ids, other.ids) == (["d1"], [])
+
+
+def test_a_full_disk_refuses_and_recovers(tmp_path, monkeypatch):
+    """Where the journal cannot be written the future fails; once it can, the log goes on."""
+    lake = Lake()
+    log = PredictionLog(tmp_path, lake, session="s", limits=FAST)
+    log.record([logged("d1")]).result(timeout=5)
+    real, full = os.write, True
+
+    def write(file, content):
+        if full and bytes(content).find(b"d2") >= 0:
+            real(file, bytes(content)[:10])
+            raise OSError(28, "No space left on device")
+        return real(file, content)
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(DiskFull) as caught:
+        log.record([logged("d2")]).result(timeout=5)
+    assert caught.value.found == "No space left on device"
+    assert not log.state.writable
+    full = False
+    log.record([logged("d2"), logged("d3")]).result(timeout=5)
+
+    assert log.state.writable
+    assert log.close()
+    assert lake.ids == ["d1", "d2", "d3"]
+
+
+def test_bounds_are_kept(tmp_path):
+    """Too much waiting, or a journal that nobody takes, is refused before it is taken."""
+    gate = threading.Event()
+    limits = LogLimits(rotate_s=0.01, fsync=False, most_pending=2, most_backlog_bytes=50)
+    log = PredictionLog(tmp_path, lambda batch, records: gate.wait(5) and None, session="s", limits=limits)
+    with pytest.raises(Overloaded):
+        log.record([logged("1"), logged("2"), logged("3")])
+    log.record([logged("1")]).result(timeout=5)
+    with pytest.raises(DiskFull):
+        log.record([logged("2")])
+    gate.set()
+    log.close()
+    with pytest.raises(NotReady):
+        log.record([logged("3")])
+
+
+@given(ids=st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=6), cut=st.integers(1, 400))
+@settings(deadline=None, max_examples=50)
+def test_a_torn_tail_costs_only_the_torn(tmp_path_factory, ids, cut):
+    """A segment cut anywhere gives a prefix of its records and never a wrong one."""
+    path = tmp_path_factory.mktemp("journal") / "s-1.journal"
+    records = [logged(one) for one in ids]
+    content = framed(records)
+    path.write_bytes(content[:-cut] if cut < len(content) else b"")
+    found = [record.decision.id for record in read_records(path)]
+
+    assert found == ids[: len(found)]
+    assert len(found) < len(ids)
+
+
+_WRITER = """
+import sys, itertools
+from datetime import UTC, datetime
+from pathlib import Path
+from geartrain.domain.prediction import Decision
+from geartrain.serving.journal import LoggedDecision
+from geartrain.serving.log import LogLimits, PredictionLog
+
+now = datetime(2026, 1, 2, tzinfo=UTC)
+def sink(batch, records):
+    target = Path(sys.argv[2]) / batch
+    if not target.exists():
+        part = target.with_suffix(".part")
+        part.write_text("\\n".join(record.decision.id for record in records))
+        part.rename(target)
+log = PredictionLog(Path(sys.argv[1]), sink, session=sys.argv[3], limits=LogLimits(rotate_records=50, rotate_s=0.01))
+for i in itertools.count():
+    decision = Decision(id=f"{sys.argv[3]}-{i}", product="p", release="r", key="", decided_at=now,
+                        action="a", probabilities=(), expected_cost=0.0)
+    log.record([LoggedDecision(decision=decision, at=now, row=(), features=())]).result()
+    print(decision.id, flush=True)
+"""
+
+
+def test_sigkill_loses_no_answered_decision(tmp_path):
+    """Processes are killed at random moments; every id they had answered is delivered, exactly once."""
+    journal, lake = tmp_path / "journal", tmp_path / "lake"
+    lake.mkdir()
+    answered: list[str] = []
+    for life in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(journal), str(lake), f"life{life}"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        answered.extend(process.stdout.readline().strip() for _ in range(120 + 37 * life))
+        process.send_signal(signal.SIGKILL)
+        answered += [
+            line.strip() for line in process.stdout.read().split("\n") if line.endswith(tuple("0123456789"))
+        ]
+        process.wait()
+    last = PredictionLog(journal, _file_sink(lake), session="last", limits=FAST)
+    assert last.close()
+
+    kept = [one for path in lake.iterdir() if path.suffix != ".part" for one in path.read_text().split("\n")]
+    assert len(answered) >= 3 * 120
+    assert set(answered) <= set(kept)
+    assert len(kept) == len(set(kept))
+    assert left_behind(journal) == ()
+
+
+def _file_sink(folder: Path):
+    def sink(batch, records) -> None:
+        if not (folder / batch).exists():
+            (folder / batch).write_text("\n".join(record.decision.id for record in records))
+
+    return sink
