@@ -69,6 +69,7 @@ class ReleaseStage(StrEnum):
     """Where a release stands."""
 
     PROPOSED = "proposed"
+    SUPERSEDED = "superseded"
     SHADOW = "shadow"
     CANARY = "canary"
     LIVE = "live"

@@ -9,6 +9,7 @@ import msgspec
 
 from geartrain.domain import events
 from geartrain.domain.digest import canonical
+from geartrain.domain.reading import reader
 
 T = TypeVar("T")
 
@@ -25,8 +26,9 @@ def decode(content: bytes | str, kind: type[T]) -> T:
 
     Raises:
         msgspec.ValidationError: The content is not a *kind*; the message has the path.
+        msgspec.DecodeError: The content is not JSON.
     """
-    return msgspec.json.decode(content, type=kind)
+    return typing.cast("T", reader(kind)(msgspec.json.decode(content), "$"))
 
 
 def encode_event(event: events.Event) -> tuple[str, bytes]:
