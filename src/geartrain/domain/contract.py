@@ -221,6 +221,7 @@ class SourceTerms:
         freshness_s: The longest silence that is still normal; None is not watched.
         rows_per_day: The least daily volume that is still normal; None is not watched.
         location: Where batches usually come from, relative to the product's folder.
+        every_column_listed: Whether `fields` names every column of its rows.
     """
 
     name: str
@@ -234,6 +235,7 @@ class SourceTerms:
     rows_per_day: float | None = None
     on_bad_row: BadRow = BadRow.QUARANTINE
     location: str | None = None
+    every_column_listed: bool = False
 
     def field(self, name: str) -> FieldTerms | None:
         """The field *name*, or None where the contract does not know it."""

@@ -1,0 +1,122 @@
+"""The domain expert's promises: what must be true if the model has learned the right thing, and for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from geartrain.contract.desk import Desk
+from geartrain.contract.promises import Definition, FairnessText, PlausibilityText
+from geartrain.contract.promising import clause_at
+from geartrain.contract.reading import Path
+from geartrain.contract.scalars import nearest_of
+from geartrain.domain.clause import Clause, Comparison, Parameter
+from geartrain.domain.contract import DecisionTerms
+from geartrain.domain.digest import canonical
+from geartrain.domain.task import Task
+
+
+def plausibility_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator[Clause]:
+    """A clause for each named plausibility promise; its metric is the promise's kind."""
+    texts: dict[str, PlausibilityText] = desk.section("plausibility") or {}
+    for name, text in texts.items():
+        place = ("plausibility", name)
+        kind = text.kind
+        value = getattr(text, kind)
+        match kind:
+            case "largest_share":
+                parameters: dict[str, Parameter] = {}
+            case "forbidden":
+                parameters = {"columns": tuple(sorted(set(value)))}
+            case "cases":
+                parameters = {"cases": _cases(desk, place, text, decision)}
+            case "proxy_of":
+                parameters = {"attribute": value}
+            case _:
+                parameters = {"column": value}
+        if kind in {"rises_with", "falls_with", "invariant_to", "stable_across", "proxy_of"}:
+            desk.check_column((*place, kind), value)
+        if kind in {"rises_with", "falls_with"} and decision is not None and decision.task is Task.MULTICLASS:
+            desk.wrong(
+                (*place, kind),
+                "with many classes there is no one answer that rises",
+                found=value,
+                expected="cases:, or a binary decision",
+            )
+        if text.where is not None:
+            desk.check_expression((*place, "where"), text.where)
+        bound = value if kind == "largest_share" else (text.at_most or 0.0)
+        if kind != "stable_across" and bound > 1:
+            desk.wrong((*place, "at_most"), "a share lies from 0 to 1", found=bound, expected="such as 0.02")
+        yield clause_at(
+            desk,
+            place,
+            f"plausibility.{name}",
+            text,
+            metric=kind,
+            comparison=Comparison.AT_MOST,
+            bound=float(bound),
+            where=text.where,
+            parameters=parameters,
+        )
+
+
+def _cases(desk: Desk, place: Path, text: PlausibilityText, decision: DecisionTerms | None) -> str:
+    for index, case in enumerate(text.cases or ()):
+        path = (*place, "cases", index)
+        for column in case.row:
+            desk.check_column((*path, "row", column), column)
+        if decision is None:
+            continue
+        allowed = (*decision.actions, *((decision.abstain.then,) if decision.abstain else ()))
+        if decision.task is Task.REGRESSION and case.between is None:
+            desk.wrong(
+                (*path, "action"),
+                "a regression has no actions",
+                found=case.action,
+                expected="between: [low, high]",
+            )
+        elif decision.task.has_classes and case.action is None:
+            desk.wrong((*path, "between"), "the answer is an action", found=case.between, expected="action:")
+        elif decision.actions and case.action is not None and case.action not in allowed:
+            desk.wrong(
+                (*path, "action"),
+                "this is not one of the actions",
+                found=case.action,
+                expected=nearest_of(case.action, allowed),
+            )
+    return canonical(
+        [case.model_dump(exclude_none=True, exclude_defaults=True) for case in text.cases or ()]
+    ).decode()
+
+
+def fairness_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator[Clause]:
+    """A clause for each fairness promise; its metric is the definition that was chosen."""
+    texts: dict[str, FairnessText] = desk.section("fairness") or {}
+    for name, text in texts.items():
+        place = ("fairness", name)
+        desk.check_expression((*place, "groups"), text.groups)
+        if (
+            decision is not None
+            and decision.task is Task.REGRESSION
+            and text.definition is not Definition.COST_PARITY
+        ):
+            desk.wrong(
+                (*place, "definition"),
+                "this definition compares classes, which a regression has not",
+                found=text.definition.value,
+                expected=Definition.COST_PARITY.value,
+            )
+        yield clause_at(
+            desk,
+            place,
+            f"fairness.{name}",
+            text,
+            metric=text.definition.value,
+            comparison=Comparison.AT_MOST,
+            bound=text.at_most,
+            parameters={
+                "groups": text.groups,
+                "smallest_group": text.smallest_group,
+                "mitigations": tuple(sorted(set(text.mitigations))),
+            },
+        )

@@ -1,0 +1,283 @@
+"""What people write for promises: the clauses of success, budget, data, plausibility and fairness.
+
+Every promise may say its owner, severity, reason and stages; where it is silent, its
+section's defaults hold. A bare number or quantity is short for its bound.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from geartrain.contract.metrics import METRICS
+from geartrain.contract.scalars import (
+    AsText,
+    Condition,
+    Grouping,
+    Number,
+    PositiveDuration,
+    Rate,
+    RoleName,
+    Section,
+    Share,
+    Size,
+    Slug,
+    Words,
+    as_list,
+    nearest_of,
+    wrong,
+)
+from geartrain.domain.clause import Severity, Stage
+
+Columns = Annotated[list[Words], BeforeValidator(as_list), Field(min_length=1)]
+
+
+class Definition(StrEnum):
+    """What "the same for both groups" means."""
+
+    DEMOGRAPHIC_PARITY = "demographic_parity"
+    EQUAL_OPPORTUNITY = "equal_opportunity"
+    EQUALISED_ODDS = "equalised_odds"
+    PREDICTIVE_PARITY = "predictive_parity"
+    COST_PARITY = "cost_parity"
+
+
+class Promise(Section):
+    """What every promise may say besides its bound."""
+
+    owner: RoleName | None = None
+    """The role that answers for it."""
+    severity: Annotated[Severity, Field(strict=False)] = Severity.BLOCK
+    """block: no release without a waiver; warn: it is said, and that is all."""
+    because: Words = ""
+    """The reason in plain words."""
+    stages: Annotated[list[Annotated[Stage, Field(strict=False)]], Field(min_length=1)] | None = None
+    """When it is checked; the section's usual stages where left out."""
+
+
+class BarePromise(Promise):
+    """A promise that may be written as its bound alone."""
+
+    bare: ClassVar[str] = "at_most"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_bound(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {cls.bare: value}
+
+
+class DurationPromise(BarePromise):
+    """At most so long."""
+
+    model_config = ConfigDict(json_schema_extra={"x-bare": "at_most"})
+    at_most: PositiveDuration
+
+
+class SizePromise(BarePromise):
+    """At most so large."""
+
+    model_config = ConfigDict(json_schema_extra={"x-bare": "at_most"})
+    at_most: Size
+
+
+class SharePromise(BarePromise):
+    """At most such a share."""
+
+    model_config = ConfigDict(json_schema_extra={"x-bare": "at_most"})
+    at_most: Share
+
+
+class MoneyPromise(BarePromise):
+    """At most so much money."""
+
+    model_config = ConfigDict(json_schema_extra={"x-bare": "at_most"})
+    at_most: Annotated[Number, Field(gt=0)]
+
+
+class AtLeastPromise(BarePromise):
+    """At least so many."""
+
+    bare: ClassVar[str] = "at_least"
+    model_config = ConfigDict(json_schema_extra={"x-bare": "at_least"})
+    at_least: Annotated[Number, Field(gt=0)]
+
+
+def _known_metric(value: Any) -> Any:
+    if isinstance(value, str) and value not in METRICS:
+        raise wrong(f"there is no metric `{value}`", expected=nearest_of(value, tuple(METRICS)))
+    return value
+
+
+class SuccessClause(Promise):
+    """A metric with a bound, over all rows or a slice, alone or against a baseline."""
+
+    metric: (
+        Annotated[str, BeforeValidator(_known_metric), Field(json_schema_extra={"enum": [*METRICS]})] | None
+    ) = None
+    """What is measured; the clause's own name where left out."""
+    at_most: Number | None = None
+    at_least: Number | None = None
+    relative_to: Words | None = None
+    """The baseline that the bound is a fraction of."""
+    where: Condition | None = None
+    """The slice, as an expression over columns."""
+    of_class: Annotated[AsText | None, Field(alias="class")] = None
+    """For metrics of one class: which."""
+    k: Annotated[int, Field(ge=1)] | None = None
+    """precision_at_capacity: how many cases; the decision's capacity where left out."""
+    period: PositiveDuration | None = None
+    """precision_at_capacity: the time in which they fall."""
+    entity: Words | None = None
+    """precision_at_capacity: the column whose distinct values are counted."""
+    bins: Annotated[int, Field(ge=2, le=100)] | None = None
+    """calibration_error: how many bins."""
+
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> Self:
+        if (self.at_most is None) == (self.at_least is None):
+            said = "promises nothing" if self.at_most is None else "has two bounds"
+            raise wrong(said, expected="either `at_most:` or `at_least:` with a number")
+        return self
+
+
+class BaselineText(Section):
+    """A simpler way of deciding that the product must beat."""
+
+    rule: Condition | None = None
+    """An expression: where it is true the rule takes `action`; a number for regression."""
+    action: AsText | None = None
+    """The action taken where the rule is true."""
+
+
+class SuccessText(Section):
+    """What success looks like; every key but `baselines` is a clause."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, SuccessClause]
+    baselines: dict[Slug, BaselineText] = Field(default_factory=dict)
+    """Rules to beat; always-<action>, most-frequent, mean, last-label and simplest-model are always there."""
+
+    @property
+    def clauses(self) -> dict[str, SuccessClause]:
+        """Every clause by its name."""
+        return self.__pydantic_extra__
+
+
+class BudgetText(Section):
+    """What the product may take: time, space and money, on a named machine."""
+
+    device: Words = ""
+    """The machine that it must run on."""
+    load: Rate | None = None
+    """The traffic under which latency is promised."""
+    core_hour: Annotated[Number, Field(ge=0)] | None = None
+    """What one hour of one core costs."""
+    currency: Words = ""
+    """What money is counted in here."""
+    latency_p50: DurationPromise | None = None
+    """Half of the answers come within this time."""
+    latency_p99: DurationPromise | None = None
+    """99 of 100 answers come within this time."""
+    artifact_size: SizePromise | None = None
+    """The size of the model on disk."""
+    memory: SizePromise | None = None
+    """The memory that the loaded model takes."""
+    cost_per_million: MoneyPromise | None = None
+    """The money for a million decisions."""
+
+
+class KnownCase(Section):
+    """One row whose right answer everyone agrees on."""
+
+    row: Annotated[dict[str, Any], Field(min_length=1)]
+    """The columns that matter; the others stay missing."""
+    action: AsText | None = None
+    """Classes: the action that must be taken."""
+    between: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = None
+    """Regression: where the predicted value must lie."""
+    because: Words = ""
+
+    @model_validator(mode="after")
+    def _has_one_answer(self) -> Self:
+        if (self.action is None) == (self.between is None):
+            raise wrong(
+                "what is the right answer?", expected="`action:`, or `between: [low, high]` for a value"
+            )
+        if self.between is not None and self.between[0] > self.between[1]:
+            raise wrong("the low end lies above the high end", expected="between: [low, high]")
+        return self
+
+
+KINDS = (
+    "rises_with",
+    "falls_with",
+    "forbidden",
+    "largest_share",
+    "proxy_of",
+    "stable_across",
+    "invariant_to",
+    "cases",
+)
+#: Kinds for which nobody can guess how much is too much.
+_NEED_A_BOUND = ("proxy_of", "stable_across")
+
+
+class PlausibilityText(Promise):
+    """One thing that must be true if the model has learned the right thing; exactly one kind."""
+
+    rises_with: Words | None = None
+    """The answer must not fall when this column rises."""
+    falls_with: Words | None = None
+    """The answer must not rise when this column rises."""
+    forbidden: Columns | None = None
+    """Columns that must not be used."""
+    largest_share: Share | None = None
+    """The largest share of the explanation that one column may have."""
+    proxy_of: Words | None = None
+    """The answer must not give this column away; `at_most` bounds the AUC with which it does."""
+    stable_across: Words | None = None
+    """The cost must not differ more than `at_most` between the values of this column."""
+    invariant_to: Words | None = None
+    """The answer must not change with this column."""
+    cases: Annotated[list[KnownCase], Field(min_length=1)] | None = None
+    """Rows whose right answer everyone agrees on."""
+    at_most: Annotated[Number, Field(ge=0)] | None = None
+    """The share of violations that is tolerated; 0 where left out."""
+    where: Condition | None = None
+    """The slice, as an expression over columns."""
+
+    @property
+    def kind(self) -> str:
+        """Which of the kinds it is."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        said = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(said) != 1:
+            message = "says two things at once" if said else "does not say what must be true"
+            raise wrong(message, expected="exactly one of " + ", ".join(KINDS))
+        if said[0] in _NEED_A_BOUND and self.at_most is None:
+            raise wrong(f"`{said[0]}` needs a bound", expected="at_most: 0.6")
+        if said[0] == "largest_share" and self.at_most is not None:
+            raise wrong("`largest_share` is itself the bound", expected="no `at_most` beside it")
+        return self
+
+
+class FairnessText(Promise):
+    """Between which groups the product must not differ, by which definition, and why that one."""
+
+    groups: Grouping
+    """The column, or an expression, whose values are the groups."""
+    definition: Annotated[Definition, Field(strict=False)]
+    """Which quantity must be alike."""
+    at_most: Share
+    """The largest difference that is tolerated."""
+    smallest_group: Annotated[int, Field(ge=1)] = 30
+    """Smaller groups are not judged, and that is said."""
+    because: Words = Field(...)
+    """Why this definition and this tolerance."""
+    mitigations: list[Literal["reweighing", "thresholds", "constraints"]] = Field(default_factory=list)
+    """What training may do to keep it."""
