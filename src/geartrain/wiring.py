@@ -1,1 +1,136 @@
-"""The composition root: settings to adapters to engine."""
+"""The composition root: settings to adapters to engine; the one place that knows everything."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geartrain.errors import SettingInvalid, WorkspaceBusy, WorkspaceMissing
+
+if TYPE_CHECKING:
+    from geartrain.engine.workspace import Workspace
+    from geartrain.ports.workflow import Plan, Workflows
+
+#: The folder inside a team's folder that holds everything geartrain keeps there.
+FOLDER = ".geartrain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where a workspace keeps its things; flags win over the environment, it over the defaults.
+
+    Attributes:
+        root: The workspace's folder.
+        database_url: Ledger and workflows in PostgreSQL; None keeps both in SQLite files.
+    """
+
+    root: Path
+    database_url: str | None = None
+
+
+def settings_of(environ: Mapping[str, str], *, workspace: Path | None = None) -> Settings:
+    """Read the settings; without any, the workspace is `.geartrain` here or in a folder above.
+
+    Raises:
+        SettingInvalid: A setting cannot be used.
+    """
+    told = workspace or (Path(environ["GEARTRAIN_WORKSPACE"]) if environ.get("GEARTRAIN_WORKSPACE") else None)
+    url = environ.get("GEARTRAIN_DATABASE_URL") or None
+    if url is not None and not url.startswith(("postgresql", "sqlite")):
+        raise SettingInvalid(
+            "GEARTRAIN_DATABASE_URL names a database that is not known here",
+            found=url.split("://", maxsplit=1)[0],
+            hint="postgresql+psycopg://user@host/name, or leave it out for SQLite files",
+        )
+    return Settings(root=told.resolve() if told else _nearest(Path.cwd()) / FOLDER, database_url=url)
+
+
+def _nearest(start: Path) -> Path:
+    return next((folder for folder in (start, *start.parents) if (folder / FOLDER).is_dir()), start)
+
+
+def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
+    """Open the stores of a workspace, making the folder where *create* allows it.
+
+    Raises:
+        WorkspaceMissing: There is none and none may be made.
+        LedgerUnavailable: The database does not answer.
+    """
+    from geartrain.adapters.blobs import FileBlobs
+    from geartrain.adapters.lake import DeltaLake
+    from geartrain.adapters.ledger import SqlLedger
+    from geartrain.adapters.notifier import FileNotifier
+    from geartrain.engine.workspace import Workspace
+
+    root = settings.root
+    if not root.is_dir():
+        if not create:
+            raise WorkspaceMissing(
+                "there is no workspace here",
+                where=str(root),
+                hint="`geartrain new NAME` or `geartrain ingest` makes one; `--workspace` points at another",
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        (root / ".gitignore").write_text("*\n", encoding="utf-8")
+    return Workspace(
+        root=root,
+        ledger=SqlLedger(settings.database_url or root / "ledger.db"),
+        lake=DeltaLake(root / "lake"),
+        blobs=FileBlobs(root / "blobs"),
+        notifier=FileNotifier(root / "notifications.jsonl"),
+        signing_key=lambda: _signing_key(root),
+    )
+
+
+def open_workflows(settings: Settings, plans: Mapping[str, Plan]) -> Workflows:
+    """Open the durable workflows of a workspace."""
+    from geartrain.adapters.workflows import DbosWorkflows, sqlite_url
+
+    url = settings.database_url or sqlite_url(settings.root / "workflows.db")
+    return DbosWorkflows(url, plans)
+
+
+@contextmanager
+def only_worker(root: Path) -> Iterator[None]:
+    """Hold the right to run workflows here; two processes would go on with the same run twice.
+
+    Raises:
+        WorkspaceBusy: Another process has it.
+    """
+    with (root / "worker.lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise WorkspaceBusy(
+                "another process is working in this workspace",
+                where=str(root),
+                found=f"process {lock.read().strip() or 'unknown'}",
+                hint="wait until it has ended, then try again",
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _signing_key(root: Path) -> bytes:
+    """The workspace's own key, made on first use and readable by its owner alone."""
+    from geartrain.release.keys import new_key
+
+    path = root / "signing.key"
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(handle, "wb") as file:
+        key = new_key()
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    return key

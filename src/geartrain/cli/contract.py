@@ -1,0 +1,90 @@
+"""`geartrain contract`: check, show, compare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from geartrain.cli.answer import Answer, answering
+from geartrain.domain.digest import short
+
+path_argument = click.argument("path", type=click.Path(path_type=Path), default=Path())
+
+
+@click.group()
+def contract() -> None:
+    """Check, show or compare contracts. PATH is a product.yaml or its folder."""
+
+
+@contract.command()
+@path_argument
+@answering
+def check(path: Path) -> Answer:
+    """Read a contract; every problem is told at once, each with its place."""
+    from geartrain.engine.products import read_contract
+
+    _, agreed = read_contract(path)
+    silent = f"\nnot said yet: {', '.join(agreed.silent)}" if agreed.silent else ""
+    return Answer(
+        schema="contract-check/1",
+        ok=True,
+        result={
+            "product": agreed.product.name,
+            "contract": agreed.id,
+            "clauses": len(agreed.clauses),
+            "silent": agreed.silent,
+        },
+        text=f"{agreed.product.name}: {len(agreed.clauses)} clauses, contract {short(agreed.id)}{silent}",
+    )
+
+
+@contract.command()
+@path_argument
+@answering
+def show(path: Path) -> Answer:
+    """Say the contract in plain sentences, grouped by the role that answers for them."""
+    from geartrain.contract.wording import in_words
+    from geartrain.engine.products import read_contract
+
+    _, agreed = read_contract(path)
+    said = in_words(agreed)
+    by_owner: dict[str, list[str]] = {}
+    for one in said:
+        by_owner.setdefault(one.owner, []).append(one.sentence)
+    lines = [agreed.product.title, "", agreed.product.problem.strip()]
+    for owner, sentences in by_owner.items():
+        lines += ["", f"{owner} answers for:", *(f"  - {sentence}" for sentence in sentences)]
+    return Answer(schema="contract-show/1", ok=True, result={"sentences": said}, text="\n".join(lines))
+
+
+@contract.command()
+@answering
+def schema() -> Answer:
+    """Print the JSON Schema of product.yaml, for editors."""
+    from geartrain.contract.schema import schema as written
+
+    document = written()
+    return Answer(
+        schema="contract-schema/1", ok=True, result=document, text=json.dumps(document, indent=2, sort_keys=True)
+    )
+
+
+@contract.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@answering
+def diff(before: Path, after: Path) -> Answer:
+    """Say what changed in meaning from BEFORE to AFTER, and who must sign again."""
+    from geartrain.contract.diff import describe
+    from geartrain.contract.diff import diff as compared
+    from geartrain.engine.products import read_contract
+
+    change = compared(read_contract(before)[1], read_contract(after)[1])
+    return Answer(
+        schema="contract-diff/1",
+        ok=not change.changes,
+        result={"changes": change.changes, "must_sign": change.must_sign},
+        text=describe(change),
+    )

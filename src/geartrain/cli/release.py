@@ -1,0 +1,328 @@
+"""`geartrain release`: sign, waive, promote, roll back, and ask what was live."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+
+from geartrain.cli.answer import Answer, answering
+from geartrain.cli.options import Moment, loaded, moment_of, now_option, opened, product_option, workspace_option
+from geartrain.domain.digest import short
+from geartrain.domain.roles import Role
+from geartrain.release import answers
+
+_DAYS = re.compile(r"(\d+)\s*d(ays?)?")
+
+release_argument = click.argument("release_name", metavar="RELEASE", default="latest")
+person_option = click.option("--as", "person", required=True, help="Who says it, by the contract's team.")
+role_option = click.option(
+    "--role", type=click.Choice([role.value for role in Role]), required=True, help="For which role."
+)
+
+
+@click.group()
+def release() -> None:
+    """Sign, waive, promote, roll back, and ask what was live.
+
+    RELEASE is an id or its beginning, `champion`, `challenger` or `latest`.
+    """
+
+
+@release.command(name="list")
+@workspace_option
+@product_option
+@answering
+def list_releases(workspace: Path | None, folder: Path) -> Answer:
+    """Every release with its stage, signatures and waivers."""
+    from geartrain.engine.releasing import releases
+
+    product = loaded(folder)
+    state = releases(opened(workspace), product.name)
+    lines = []
+    for record in state.records:
+        signed = ", ".join(f"{one.role}: {one.person}" for one in record.sign_offs) or "nobody yet"
+        waived = f"; waived: {', '.join(one.clause for one in record.waivers)}" if record.waivers else ""
+        share = f" ({record.share:.0%})" if 0 < record.share < 1 else ""
+        lines.append(f"{short(record.id)}  {record.stage}{share}  signed by {signed}{waived}")
+    return Answer(
+        schema="release-list/1",
+        ok=True,
+        result={"champion": state.champion, "challenger": state.challenger, "releases": state.records},
+        text="\n".join(lines) or "no release was proposed yet: run `geartrain evaluate`",
+    )
+
+
+@release.command()
+@workspace_option
+@product_option
+@release_argument
+@now_option
+@answering
+def show(workspace: Path | None, folder: Path, release_name: str, now: datetime | None) -> Answer:
+    """One release: its evidence, what blocks it, who has signed."""
+    from geartrain.engine.releasing import releases
+    from geartrain.release.conditions import evidence, gates_of, signing
+
+    product = loaded(folder)
+    state = releases(opened(workspace), product.name)
+    record = state.record(_resolved(state, release_name))
+    if record is None:
+        raise click.UsageError("no such release")
+    findings = evidence(state, record) or ()
+    gate = gates_of(state, product.contract, record, moment_of(now))
+    asked = signing(product.contract, record)
+    lines = [f"release {record.id}", f"stage {record.stage}", ""]
+    lines += [f"  {finding.status:<12} {finding.clause}: {finding.message}" for finding in findings]
+    lines += ["", gate.sentence if gate else "no evidence is recorded"]
+    lines.append(f"still to sign: {', '.join(asked.missing) or 'nobody'}")
+    return Answer(
+        schema="release-show/1",
+        ok=bool(gate and gate.passed),
+        result={"release": record, "findings": findings, "missing": asked.missing},
+        text="\n".join(lines),
+    )
+
+
+@release.command()
+@workspace_option
+@product_option
+@release_argument
+@role_option
+@person_option
+@click.option("--reason", default="", help="What convinced you.")
+@now_option
+@answering
+def sign(
+    workspace: Path | None,
+    folder: Path,
+    release_name: str,
+    role: str,
+    person: str,
+    reason: str,
+    now: datetime | None,
+) -> Answer:
+    """Give a role's yes to exactly these bytes."""
+    from geartrain.engine import releasing
+
+    product, space = loaded(folder), opened(workspace)
+    name = _resolved(releasing.releases(space, product.name), release_name)
+    answer = releasing.sign(
+        space,
+        product.contract,
+        release=name,
+        role=Role(role),
+        person=person,
+        now=moment_of(now),
+        reason=reason,
+    )
+    return _told(answer, f"{person} signed {short(name)} for {role}")
+
+
+@release.command()
+@workspace_option
+@product_option
+@release_argument
+@click.option("--clause", required=True, help="The clause's path, such as success.recall.")
+@role_option
+@person_option
+@click.option("--reason", required=True, help="Why the release may pass all the same.")
+@click.option("--until", required=True, help="When the waiver ends: a time, or `90 days`.")
+@now_option
+@answering
+def waive(
+    workspace: Path | None,
+    folder: Path,
+    release_name: str,
+    clause: str,
+    role: str,
+    person: str,
+    reason: str,
+    until: str,
+    now: datetime | None,
+) -> Answer:
+    """Let a release pass although one clause is not kept, for a reason and until a time."""
+    from geartrain.engine import releasing
+
+    product, space, moment = loaded(folder), opened(workspace), moment_of(now)
+    name = _resolved(releasing.releases(space, product.name), release_name)
+    days = _DAYS.fullmatch(until.strip())
+    ends = moment + timedelta(days=int(days[1])) if days else Moment().convert(until, None, None)
+    answer = releasing.waive(
+        space,
+        product.contract,
+        release=name,
+        clause=clause,
+        reason=reason,
+        role=Role(role),
+        person=person,
+        expires_at=ends,
+        now=moment,
+    )
+    return _told(answer, f"{person} waived {clause} for {short(name)} until {ends:%Y-%m-%d}")
+
+
+@release.command()
+@workspace_option
+@product_option
+@release_argument
+@click.option("--reason", default="", help="Why now.")
+@now_option
+@answering
+def promote(
+    workspace: Path | None, folder: Path, release_name: str, reason: str, now: datetime | None
+) -> Answer:
+    """Take the release's next step: shadow, canary, or live; gates and signatures must hold."""
+    from geartrain.engine import releasing
+    from geartrain.release.conditions import next_step, stage_of
+
+    product, space, moment = loaded(folder), opened(workspace), moment_of(now)
+    state = releasing.releases(space, product.name)
+    name = _resolved(state, release_name)
+    record = state.record(name)
+    step = next_step(product.contract, record) if record and state.champion else None
+    if step is None:
+        answer = releasing.promote(space, product.contract, release=name, now=moment, reason=reason)
+        return _told(answer, f"{short(name)} is live")
+    answer = releasing.enter(
+        space,
+        product.contract,
+        release=name,
+        stage=stage_of(step.kind),
+        share=step.share,
+        now=moment,
+        reason=reason,
+    )
+    return _told(answer, f"{short(name)} is in {step.kind} on {step.share:.0%} of the traffic")
+
+
+@release.command()
+@workspace_option
+@product_option
+@click.option("--to", default=None, help="The release to return to; default: the one before.")
+@click.option("--reason", required=True, help="Why.")
+@now_option
+@answering
+def rollback(
+    workspace: Path | None, folder: Path, to: str | None, reason: str, now: datetime | None
+) -> Answer:
+    """Give the traffic back to an earlier release, at once."""
+    from geartrain.engine import releasing
+
+    product, space = loaded(folder), opened(workspace)
+    answer = releasing.roll_back(space, product.contract, reason=reason, now=moment_of(now), to=to)
+    live = releasing.releases(space, product.name).champion
+    return _told(answer, f"{short(live or '')} is live again")
+
+
+@release.command()
+@workspace_option
+@product_option
+@release_argument
+@click.option("--reason", required=True, help="Why.")
+@now_option
+@answering
+def abort(
+    workspace: Path | None, folder: Path, release_name: str, reason: str, now: datetime | None
+) -> Answer:
+    """Take a release out of its rollout; what is live stays live."""
+    from geartrain.engine import releasing
+
+    product, space = loaded(folder), opened(workspace)
+    name = _resolved(releasing.releases(space, product.name), release_name)
+    answer = releasing.abort(space, product.contract, release=name, reason=reason, now=moment_of(now))
+    return _told(answer, f"{short(name)} was taken out of its rollout")
+
+
+@release.command(name="live-at")
+@workspace_option
+@product_option
+@click.argument("time", type=Moment())
+@answering
+def live_at(workspace: Path | None, folder: Path, time: datetime) -> Answer:
+    """What was live at TIME, since when, and who had approved it."""
+    from geartrain.engine.releasing import releases
+    from geartrain.release.state import live_at as asked
+
+    product = loaded(folder)
+    answer = asked(releases(opened(workspace), product.name), time)
+    if answer.release is None or answer.since is None:
+        text = f"nothing was live at {time:%Y-%m-%d %H:%M} UTC; the fallback rule decided"
+    else:
+        text = (
+            f"{answer.release}\nlive since {answer.since:%Y-%m-%d %H:%M} UTC,"
+            f" approved by {', '.join(answer.approved_by) or 'nobody'}"
+        )
+        text += "".join(f"\nwaived: {one.clause} until {one.expires_at:%Y-%m-%d}: {one.reason}" for one in answer.waivers)
+    return Answer(schema="release-live-at/1", ok=answer.release is not None, result={"live": answer}, text=text)
+
+
+@release.command()
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@answering
+def verify(bundle: Path) -> Answer:
+    """Check a bundle folder byte for byte: checksums, signature, nothing missing, nothing extra."""
+    from geartrain.release.bundle import verify as verified
+    from geartrain.release.directory import read_directory
+
+    result = verified(read_directory(bundle))
+    return Answer(
+        schema="release-verify/1",
+        ok=True,
+        result={"release": result.release.id, "public_key": result.public_key},
+        text=f"the bundle is, byte for byte, release {result.release.id}\nsigned with key {result.public_key}",
+    )
+
+
+@release.command()
+@workspace_option
+@product_option
+@release_argument
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@answering
+def export(workspace: Path | None, folder: Path, release_name: str, target: Path) -> Answer:
+    """Write a release's bundle into a folder: yours to keep, no lock-in."""
+    from geartrain.engine.bundles import bundle_files
+    from geartrain.engine.releasing import releases
+    from geartrain.release.directory import write_directory
+
+    product, space = loaded(folder), opened(workspace)
+    name = _resolved(releases(space, product.name), release_name)
+    files = bundle_files(space, name)
+    write_directory(target, files)
+    return Answer(
+        schema="release-export/1",
+        ok=True,
+        result={"release": name, "folder": str(target), "files": sorted(files)},
+        text=f"{len(files)} files in {target}; `geartrain release verify {target}` checks them",
+    )
+
+
+def _resolved(state: object, name: str) -> str:
+    from geartrain.release.state import ReleaseState
+
+    assert isinstance(state, ReleaseState)
+    if name == "latest" and state.records:
+        return state.records[-1].id
+    return state.resolve(name)
+
+
+def _told(answer: answers.Answer, done: str) -> Answer:
+    match answer:
+        case answers.Refusal():
+            return Answer(
+                schema="release/1",
+                ok=False,
+                result={"refused": answer.reason, "do": answer.do, "missing": answer.signs},
+                text=f"refused: {answer.reason}\n\nhint: {answer.do}",
+            )
+        case answers.Accepted():
+            notes = "".join(f"\n{note}" for note in answer.notes)
+            return Answer(
+                schema="release/1",
+                ok=True,
+                result={"events": [type(event).__name__ for event in answer.events], "notes": answer.notes},
+                text=(done if answer.events else "nothing to do") + notes,
+            )
