@@ -6,8 +6,8 @@ of a change between two contracts and who must sign again; and a first contract 
 from. The room reads no file and no clock.
 
     contract = parsing.parse(text, origin="product.yaml")      # ContractInvalid lists all problems
-    changes = diffing.diff(live, contract)                     # tighter, looser, different
-    print(diffing.describe(changes), changes.must_sign)
+    changes = diff.diff(live, contract)                        # tighter, looser, different
+    print(diff.describe(changes), changes.must_sign)
     for sentence in wording.in_words(contract):
         print(sentence)
 """

@@ -19,6 +19,7 @@ from geartrain.contract.scalars import (
     Number,
     PositiveDuration,
     Rate,
+    Reason,
     RoleName,
     Section,
     Share,
@@ -51,7 +52,7 @@ class Promise(Section):
     """The role that answers for it."""
     severity: Annotated[Severity, Field(strict=False)] = Severity.BLOCK
     """block: no release without a waiver; warn: it is said, and that is all."""
-    because: Words = ""
+    because: Reason = ""
     """The reason in plain words."""
     stages: Annotated[list[Annotated[Stage, Field(strict=False)]], Field(min_length=1)] | None = None
     """When it is checked; the section's usual stages where left out."""
@@ -197,7 +198,7 @@ class KnownCase(Section):
     """Classes: the action that must be taken."""
     between: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = None
     """Regression: where the predicted value must lie."""
-    because: Words = ""
+    because: Reason = ""
 
     @model_validator(mode="after")
     def _has_one_answer(self) -> Self:
@@ -277,7 +278,7 @@ class FairnessText(Promise):
     """The largest difference that is tolerated."""
     smallest_group: Annotated[int, Field(ge=1)] = 30
     """Smaller groups are not judged, and that is said."""
-    because: Words = Field(...)
+    because: Reason = Field(...)
     """Why this definition and this tolerance."""
     mitigations: list[Literal["reweighing", "thresholds", "constraints"]] = Field(default_factory=list)
     """What training may do to keep it."""

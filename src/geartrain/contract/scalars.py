@@ -212,6 +212,17 @@ def _filled(value: Any) -> Any:
 Words = Annotated[str, BeforeValidator(_filled)]
 
 
+def _reason(value: Any) -> Any:
+    value = _filled(value)
+    if isinstance(value, str) and not re.search(r"\w{2}", value):
+        raise wrong("this is not a reason", expected="why, in plain words")
+    return value
+
+
+#: A reason has at least a word in it; three dots are a gap that somebody meant to fill.
+Reason = Annotated[str, BeforeValidator(_reason)]
+
+
 def _slug(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", value):
         nearest = re.sub(r"[^a-z0-9]+", "-", str(value).lower()).strip("-").lstrip("0123456789-")

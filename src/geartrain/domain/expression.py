@@ -29,7 +29,16 @@ Columns = Mapping[str, Values]
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 
-_BACKTICK = re.compile(r"`([^`]+)`")
+#: A column in backticks, or a quoted text, inside which a backtick means nothing.
+_QUOTED = re.compile(r"""(\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'[^'\\]*(?:\\.[^'\\]*)*')|`([^`]+)`""")
+
+#: Words that are values, not columns; a column of that name stands in backticks.
+_WORDS = {"true": True, "false": False, "null": None}
+
+#: Longer texts and larger trees are not what a person promised.
+MOST_CHARACTERS = 4_000
+MOST_DEPTH = 60
+MOST_INTEGER = 2**63 - 1
 
 
 def _numbers(values: Values) -> NDArray[np.float64]:
@@ -119,10 +128,10 @@ class Expression:
 
     @property
     def constant(self) -> float | None:
-        """Its value where it reads no column, else None."""
+        """Its number where it reads no column; None where it reads one or is text."""
         if self.columns:
             return None
-        return float(self.evaluate({}, rows=1)[0])
+        return float(_numbers(self.evaluate({}, rows=1))[0])
 
     def evaluate(self, columns: Columns, *, rows: int) -> Values:
         """Its value for each row, shape (rows,).
@@ -131,7 +140,7 @@ class Expression:
             ExpressionInvalid: A column that it reads is not among *columns*.
         """
         value = np.asarray(_evaluate(self.tree, columns, self.text))
-        return np.broadcast_to(value, (rows,)) if value.ndim == 0 else value
+        return np.broadcast_to(value, (rows,)) if not self.columns or value.ndim == 0 else value
 
 
 @lru_cache(maxsize=4096)
@@ -144,19 +153,40 @@ def parse(text: str) -> Expression:
     quoted: dict[str, str] = {}
 
     def stand_in(match: re.Match[str]) -> str:
+        if match.group(1):
+            return match.group(1)
         name = f"_quoted_{len(quoted)}"
-        quoted[name] = match.group(1)
+        quoted[name] = match.group(2)
         return name
 
+    if len(text) > MOST_CHARACTERS:
+        raise ExpressionInvalid(
+            "this expression is too long",
+            where=f"{text[:60]}...",
+            found=f"{len(text):,} characters",
+            hint=f"at most {MOST_CHARACTERS:,}",
+        )
     try:
-        tree = ast.parse(_BACKTICK.sub(stand_in, text.strip()), mode="eval").body
+        tree = ast.parse(_QUOTED.sub(stand_in, text.strip()), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ExpressionInvalid(
             "this is not an expression", where=text, found=str(error), hint="try `amount * 0.1 + 5`"
         ) from error
+    if _depth(tree) > MOST_DEPTH:
+        raise ExpressionInvalid("this expression is nested too deeply", where=text)
     names: dict[str, None] = {}
     tree = _Restored(quoted, names, text).visit(tree)
     return Expression(text=text, columns=tuple(names), tree=tree)
+
+
+def _depth(tree: ast.AST) -> int:
+    """How deep the tree is, counted without recursion, for the text may be hostile."""
+    level: list[ast.AST] = [tree]
+    depth = 0
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 class _Restored(ast.NodeTransformer):
@@ -183,6 +213,8 @@ class _Restored(ast.NodeTransformer):
         return super().generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in _WORDS:
+            return ast.Constant(value=_WORDS[node.id])
         name = self.quoted.get(node.id, node.id)
         self.names[name] = None
         return ast.Name(id=name, ctx=ast.Load())
@@ -190,6 +222,14 @@ class _Restored(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if not isinstance(node.value, bool | int | float | str | None):
             raise ExpressionInvalid("only numbers, text, true and false stand alone", where=self.text)
+        if (
+            isinstance(node.value, int)
+            and not isinstance(node.value, bool)
+            and abs(node.value) > MOST_INTEGER
+        ):
+            raise ExpressionInvalid(
+                "this number is too large", where=self.text, found=f"{str(node.value)[:20]}..."
+            )
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:

@@ -1,0 +1,134 @@
+"""Each clause as one plain sentence, for people who do not read YAML."""
+
+from __future__ import annotations
+
+import json
+
+from geartrain.contract.metrics import METRICS
+from geartrain.contract.units import duration_in_words, number
+from geartrain.domain.clause import Clause, Comparison, Severity
+from geartrain.domain.contract import Contract
+
+_DEFINITIONS = {
+    "demographic_parity": "the share of positive decisions",
+    "equal_opportunity": "recall",
+    "equalised_odds": "recall and the rate of false alarms",
+    "predictive_parity": "precision",
+    "cost_parity": "the cost of a decision",
+}
+
+
+def in_words(contract: Contract) -> tuple[str, ...]:
+    """A sentence for each of the contract's clauses, in their order."""
+    return tuple(sentence(clause) for clause in contract.clauses)
+
+
+def sentence(clause: Clause) -> str:
+    """What the clause promises, why, who answers for it and what a broken one does.
+
+    >>> from geartrain.domain.roles import Role
+    >>> sentence(Clause(path="success.recall", metric="recall", owner=Role.DOMAIN, bound=0.97,
+    ...                 comparison=Comparison.AT_LEAST, because="a missed tumour is found too late"))
+    'recall is at least 0.97, because a missed tumour is found too late (domain, blocks a release)'
+    """
+    because = f", because {clause.because.rstrip('.')}" if clause.because else ""
+    consequence = "blocks a release" if clause.severity is Severity.BLOCK else "warns"
+    return f"{_promise(clause)}{because} ({clause.owner}, {consequence})"
+
+
+def bound_in_words(clause: Clause) -> str:
+    """The bound alone, such as `at least 0.97` or `at most 0.25 of always-biopsy`."""
+    unit = f" {clause.unit}" if clause.unit else ""
+    against = f" of {clause.relative_to}" if clause.relative_to else ""
+    words = "at least" if clause.comparison is Comparison.AT_LEAST else "at most"
+    return f"{words} {number(clause.bound)}{unit}{against}"
+
+
+def _promise(clause: Clause) -> str:
+    match clause.section:
+        case "budget":
+            return _budget(clause)
+        case "data":
+            return _data(clause)
+        case "plausibility":
+            return _plausibility(clause)
+        case "fairness":
+            about = _DEFINITIONS.get(clause.metric, clause.metric)
+            return (
+                f"between the groups of {clause.parameter('groups')}, {about} differs by"
+                f" {bound_in_words(clause)}; groups of fewer than {clause.parameter('smallest_group')} rows"
+                " are not judged"
+            )
+        case _:
+            return _success(clause)
+
+
+def _success(clause: Clause) -> str:
+    metric = METRICS.get(clause.metric)
+    about = metric.words if metric else clause.metric
+    if (name := clause.parameter("class")) is not None:
+        about += f" of {name}"
+    if (most := clause.parameter("k")) is not None:
+        period = clause.parameter("period_s")
+        about += f", the {most} likeliest" + (
+            f" in {duration_in_words(period)}" if isinstance(period, float) else ""
+        )
+    where = f" where {clause.where}" if clause.where else ""
+    if clause.relative_to is None:
+        return f"{about}{where} is {bound_in_words(clause)}"
+    words = "at least" if clause.comparison is Comparison.AT_LEAST else "at most"
+    return f"{about}{where} is {words} {number(clause.bound)} of that of {clause.relative_to}"
+
+
+def _budget(clause: Clause) -> str:
+    bound = f"{number(clause.bound)} {clause.unit}".strip()
+    match clause.metric:
+        case "latency_p50":
+            return f"half of the answers come within {bound}"
+        case "latency_p99":
+            return f"99 of 100 answers come within {bound}"
+        case "artifact_size":
+            return f"the model's file takes at most {bound}"
+        case "memory":
+            return f"the loaded model takes at most {bound} of memory"
+        case _:
+            return f"a million decisions cost at most {bound}"
+
+
+def _data(clause: Clause) -> str:
+    source = clause.parameter("source")
+    match clause.metric:
+        case "freshness":
+            return f"{source} is never silent for longer than {duration_in_words(clause.bound)}"
+        case "rows_per_day":
+            return f"{source} brings at least {number(clause.bound)} rows a day"
+        case _:
+            return f"at most {number(round(clause.bound * 100, 6))} % of the rows of {source} are bad"
+
+
+def _plausibility(clause: Clause) -> str:
+    column = clause.parameter("column")
+    share = f"{number(round(clause.bound * 100, 6))} %"
+    but = f" in all but {share} of the tries" if clause.bound else ""
+    where = f" where {clause.where}" if clause.where else ""
+    match clause.metric:
+        case "rises_with":
+            return f"the answer does not fall when {column} rises{where}{but}"
+        case "falls_with":
+            return f"the answer does not rise when {column} rises{where}{but}"
+        case "forbidden":
+            columns = clause.parameter("columns")
+            named = ", ".join(str(one) for one in columns) if isinstance(columns, tuple) else str(columns)
+            return f"the answer does not use {named}"
+        case "largest_share":
+            return f"no column carries more than {share} of the explanation"
+        case "proxy_of":
+            attribute = clause.parameter("attribute")
+            return f"the answer tells {attribute} apart with an AUC of at most {number(clause.bound)}"
+        case "stable_across":
+            return f"the cost differs by at most {number(clause.bound)} between the values of {column}"
+        case "invariant_to":
+            return f"the answer does not change with {column}{where}{but}"
+        case _:
+            count = len(json.loads(str(clause.parameter("cases"))))
+            return f"{count} known case{'s' if count != 1 else ''} get{'s' if count == 1 else ''} the right answer{but}"
