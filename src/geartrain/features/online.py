@@ -8,105 +8,18 @@ says what `point_in_time` says for it, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import polars as pl
 
 from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME, as_text, microseconds_of, texts_of
 from geartrain.domain.features import FeatureSet, RequestFeature
 from geartrain.errors import FeatureInvalid
-from geartrain.features.log import FOREVER, EntityLog, Held
+from geartrain.features.log import EntityLog
 from geartrain.features.plan import Stream, key_of, streams
+from geartrain.features.state import Batch, OnlineSource
+from geartrain.features.storing import fill_source, restore_sources, store_sources
 from geartrain.features.terms import term_of_row
-
-#: One delivery of an event: its arrival, its event time, and its entity in each stream of the source.
-Version = tuple[int, int, tuple[str | None, ...]]
-
-
-class OnlineStream:
-    """A stream's definition and its entities' logs; events before `floor_us` were evicted."""
-
-    __slots__ = ("floor_us", "logs", "stream")
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.logs: dict[str, EntityLog] = {}
-        self.floor_us = -FOREVER
-
-
-class OnlineSource:
-    """A source's streams, and every delivery of each event id that can still matter."""
-
-    __slots__ = ("key", "latest_us", "streams", "versions")
-
-    def __init__(self, key: str, members: Sequence[Stream]) -> None:
-        self.key = key
-        self.streams = tuple(OnlineStream(one) for one in members)
-        self.versions: dict[str, tuple[Version, ...]] = {}
-        self.latest_us: int | None = None
-
-    def take(
-        self,
-        event_id: str,
-        time_us: int,
-        arrival_us: int,
-        entities: tuple[str | None, ...],
-        held: Sequence[Sequence[Held]],
-    ) -> bool:
-        """Take one delivery; False where the event is too old to matter."""
-        versions = self.versions.get(event_id, ())
-        if not versions and all(time_us < one.floor_us for one in self.streams):
-            return False
-        if self.latest_us is None or arrival_us > self.latest_us:
-            self.latest_us = arrival_us
-        until_us = FOREVER
-        if versions:
-            until_us, versions = self._make_room(event_id, arrival_us, versions)
-        version = (arrival_us, time_us, entities)
-        self.versions[event_id] = (
-            (*versions, version) if until_us == FOREVER else tuple(sorted((*versions, version)))
-        )
-        for one, entity, values in zip(self.streams, entities, held, strict=True):
-            if entity is not None and time_us >= one.floor_us:
-                log = one.logs.get(entity)
-                if log is None:
-                    log = one.logs[entity] = EntityLog(one.stream.slots)
-                log.insert(time_us, event_id, arrival_us, until_us, values)
-        return True
-
-    def evict(self, now_us: int, lateness_us: int) -> None:
-        """Forget events that no read from *now_us* - *lateness_us* on can reach."""
-        for one in self.streams:
-            if one.stream.horizon_us is None:
-                continue
-            one.floor_us = max(one.floor_us, now_us - lateness_us - one.stream.horizon_us)
-            for entity, log in list(one.logs.items()):
-                log.evict(one.floor_us)
-                if not log.times:
-                    del one.logs[entity]
-        floor = min(one.floor_us for one in self.streams)
-        for event_id, versions in list(self.versions.items()):
-            if min(version[1] for version in versions) < floor:
-                kept = tuple(version for version in versions if version[1] >= floor)
-                if kept:
-                    self.versions[event_id] = kept
-                else:
-                    del self.versions[event_id]
-
-    def _make_room(
-        self, event_id: str, arrival_us: int, versions: tuple[Version, ...]
-    ) -> tuple[int, tuple[Version, ...]]:
-        """End the visibility of the delivery before this one, and say when this one's ends."""
-        earlier = [version for version in versions if version[0] < arrival_us]
-        later = [version for version in versions if version[0] > arrival_us]
-        for arrived, time_us, entities in versions:
-            for one, entity in zip(self.streams, entities, strict=True):
-                log = None if entity is None else one.logs.get(entity)
-                if log is not None and arrived == arrival_us:
-                    log.remove(time_us, event_id, arrived)
-                elif log is not None and earlier and arrived == earlier[-1][0]:
-                    log.close(time_us, event_id, arrived, arrival_us)
-        return (later[0][0] if later else FOREVER), (*earlier, *later)
 
 
 class OnlineFeatures:
@@ -165,34 +78,27 @@ class OnlineFeatures:
                     f"there is no column `{name}`", where=source, found="columns: " + ", ".join(rows.columns),
                     hint="rows come from the lake with their key and both clocks",
                 )  # fmt: skip
-        ids = texts_of(rows.get_column(state.key)).to_list()
-        times = microseconds_of(rows.get_column(EVENT_TIME)).to_list()
-        arrivals = microseconds_of(rows.get_column(ARRIVAL_TIME)).to_list()
+        clocks = [microseconds_of(rows.get_column(name)) for name in (EVENT_TIME, ARRIVAL_TIME)]
+        ids = texts_of(rows.get_column(state.key))
+        events = ids.is_not_null() & clocks[0].is_not_null() & clocks[1].is_not_null()
+        rows = rows.filter(events)
         nobody = [None] * rows.height
-        entities = zip(
-            *(
+        batch = Batch(
+            ids=ids.filter(events).to_list(),
+            times=clocks[0].filter(events).to_list(),
+            arrivals=clocks[1].filter(events).to_list(),
+            entities=[
                 texts_of(rows.get_column(one.stream.entity)).to_list()
                 if one.stream.entity in rows.columns
                 else nobody
                 for one in state.streams
-            ),
-            strict=True,
-        )
-        held = zip(
-            *(
-                zip(*(slot.of_frame(rows).tolist() for slot in one.stream.slots), strict=True)
+            ],
+            held=[
+                list(zip(*(slot.of_frame(rows).tolist() for slot in one.stream.slots), strict=True))
                 for one in state.streams
-            ),
-            strict=True,
+            ],
         )
-        take = state.take
-        return sum(
-            take(event_id, time_us, arrival_us, who, values)
-            for event_id, time_us, arrival_us, who, values in zip(
-                ids, times, arrivals, entities, held, strict=True
-            )
-            if event_id is not None and time_us is not None and arrival_us is not None
-        )
+        return state.take_all(batch)
 
     def read(
         self, row: Mapping[str, object], at_us: int, *, known_us: int | None = None
@@ -231,3 +137,20 @@ class OnlineFeatures:
         """When the last event of *source* arrived, or None before the first: how stale the features are."""
         state = self.sources.get(source)
         return None if state is None else state.latest_us
+
+    def snapshot(self) -> bytes:
+        """The whole state as bytes, the same for the same deliveries in whatever order they came."""
+        return store_sources(self.features, self.sources)
+
+    @classmethod
+    def restore(cls, features: FeatureSet, content: bytes) -> OnlineFeatures:
+        """The state that `snapshot` wrote.
+
+        Raises:
+            FeatureInvalid: The bytes are no snapshot, or one of other definitions.
+        """
+        stored = restore_sources(features, content)
+        restored = cls(features, keys={name: one.key for name, one in stored.items()})
+        for name, one in stored.items():
+            fill_source(restored.sources[name], one)
+        return restored

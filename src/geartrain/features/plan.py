@@ -41,6 +41,8 @@ class Slot:
 
     def of_row(self, row: Mapping[str, object]) -> float | str | None:
         """The slot for one row."""
+        if self.column is None and self.where is None:
+            return 1.0
         counts = self.where is None or holds_in_row(self.where, row)
         value = None
         if counts:
