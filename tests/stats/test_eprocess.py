@@ -74,9 +74,11 @@ def test_delay_after_a_jump_is_near_what_was_measured():
         after = (random.random(4000) < 0.3).astype(float)
         for detector, delays in ((PAGE, page), (TRIGGER, trigger)):
             seen = watch(detector, watch(detector, Watch(), quiet), after)
-            assert seen.alarm_row is not None
-            delays.append(seen.alarm_row - 10_000)
+            # A trigger may well ring before: its mean run length is 10,000 rows.
+            if seen.alarm_row is not None and seen.alarm_row >= 10_000:
+                delays.append(seen.alarm_row - 10_000)
 
+    assert len(page) == 40
     assert 300 < np.median(page) < 650
     assert 80 < np.median(trigger) < 230
 

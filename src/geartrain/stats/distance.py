@@ -140,18 +140,20 @@ def p_changed(gap: float, *, bins: int, n: float, m: float) -> float:
     return 1.0 if bins < 2 else float(chi2.sf(gap / (1 / n + 1 / m), bins - 1))
 
 
-def p_larger(gap: float, *, smallest: float, bins: int, n: float, m: float) -> float:
+def p_larger(
+    gap: Floats | float, *, smallest: Floats | float, bins: Counts | int, n: Floats | float, m: Floats | float
+) -> Floats:
     """The chance of a PSI this large while the true one is at most *smallest* (noncentral chi-squared).
 
     With *n* infinite the reference sample itself is what the change is measured from.
+    Arrays, one entry a column, are answered in one go. One bin has nothing to tell: 1.
     """
     from scipy.stats import ncx2
 
-    unit = 1 / n + 1 / m
-    if bins < 2:
-        return 1.0
-    p = float(ncx2.sf(gap / unit, bins - 1, smallest / unit))
-    return p if math.isfinite(p) else 1.0
+    unit = 1 / np.asarray(n, dtype=np.float64) + 1 / np.asarray(m, dtype=np.float64)
+    freedom = np.maximum(np.asarray(bins) - 1, 1)
+    p = ncx2.sf(gap / unit, freedom, smallest / unit)
+    return np.where((np.asarray(bins) < 2) | ~np.isfinite(p), 1.0, p)
 
 
 def p_jensen_shannon(divergence: float, *, bins: int, n: float, m: float) -> float:
@@ -166,11 +168,12 @@ def p_ks(gap: float, *, n: float, m: float) -> float:
     return float(kstwobign.sf(math.sqrt(n * m / (n + m)) * gap))
 
 
-def reference_error(*, bins: int, n: float, alpha: float) -> float:
+def reference_error(*, bins: Counts | int, n: Floats | float, alpha: float) -> Floats:
     """How far, in PSI, a reference sample of *n* rows lies from its population, but for *alpha*."""
     from scipy.stats import chi2
 
-    return 0.0 if bins < 2 else float(chi2.isf(alpha, bins - 1)) / n
+    freedom = np.maximum(np.asarray(bins) - 1, 1)
+    return np.where(np.asarray(bins) < 2, 0.0, chi2.isf(alpha, freedom) / n)
 
 
 def join_thin(reference: Counts, current: Counts, *, ordered: bool) -> tuple[Counts, Counts]:
