@@ -8,6 +8,6 @@ from. The room reads no file and no clock.
     contract = parsing.parse(text, origin="product.yaml")      # ContractInvalid lists all problems
     changes = diff.diff(live, contract)                        # tighter, looser, different
     print(diff.describe(changes), changes.must_sign)
-    for sentence in wording.in_words(contract):
-        print(sentence)
+    for said in wording.in_words(contract):
+        print(said.sentence)
 """

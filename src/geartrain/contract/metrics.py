@@ -27,6 +27,7 @@ class Metric:
         high: Its largest possible value, None where there is none.
         tasks: For which tasks it can be measured.
         parameters: The keys that it understands besides a clause's own.
+        relative: Whether it can be a fraction of a baseline's.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Metric:
     high: float | None = 1.0
     tasks: tuple[Task, ...] = _CLASSES
     parameters: tuple[str, ...] = ()
+    relative: bool = False
 
 
 _UP, _DOWN = Comparison.AT_LEAST, Comparison.AT_MOST
@@ -44,8 +46,8 @@ _CLASS = ("class",)
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(name="expected_cost", words="the cost of a decision", good=_DOWN, low=None, high=None, tasks=_EVERY),
-        Metric(name="cost_per_1000", words="the cost of 1000 decisions", good=_DOWN, low=None, high=None, tasks=_EVERY),
+        Metric(name="expected_cost", words="the cost of a decision", good=_DOWN, low=None, high=None, tasks=_EVERY, relative=True),
+        Metric(name="cost_per_1000", words="the cost of 1000 decisions", good=_DOWN, low=None, high=None, tasks=_EVERY, relative=True),
         Metric(name="recall", words="recall", good=_UP, parameters=_CLASS),
         Metric(name="precision", words="precision", good=_UP, parameters=_CLASS),
         Metric(name="specificity", words="specificity", good=_UP, parameters=_CLASS),
@@ -54,8 +56,10 @@ METRICS: dict[str, Metric] = {
         Metric(name="auc", words="the area under the ROC curve", good=_UP, parameters=_CLASS),
         Metric(name="average_precision", words="average precision", good=_UP, parameters=_CLASS),
         Metric(name="precision_at_capacity", words="precision among the cases that can be acted on", good=_UP,
-               parameters=("k", "period", "entity")),
+               parameters=("k", "period", "entity", "known", "class")),
         Metric(name="calibration_error", words="calibration error", good=_DOWN, parameters=("bins", "class")),
+        Metric(name="calibration_at_threshold", words="the calibration error where the decision turns", good=_DOWN,
+               parameters=_CLASS),
         Metric(name="brier", words="the Brier score", good=_DOWN, high=2.0),
         Metric(name="log_loss", words="the logarithmic loss", good=_DOWN, high=None),
         Metric(name="abstention_rate", words="the share of decisions that the model leaves to others", good=None,
@@ -70,7 +74,7 @@ METRICS: dict[str, Metric] = {
 }  # fmt: skip
 
 #: Every parameter that some metric understands.
-PARAMETERS = ("class", "k", "period", "entity", "bins")
+PARAMETERS = ("class", "k", "period", "entity", "known", "bins")
 
 
 def metrics_for(task: Task) -> tuple[str, ...]:

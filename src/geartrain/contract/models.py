@@ -22,6 +22,7 @@ from geartrain.contract.promises import (
 )
 from geartrain.contract.scalars import (
     AsText,
+    ColumnName,
     Cost,
     Duration,
     Number,
@@ -69,7 +70,7 @@ class CapacityText(Section):
     """How many can be taken in a period."""
     per: PositiveDuration
     """The period."""
-    entity: Words | None = None
+    entity: ColumnName | None = None
     """The column whose distinct values are counted; rows where it is left out."""
 
 
@@ -103,7 +104,7 @@ class DecisionText(Section):
     """The kind of answer."""
     unit: Words
     """What one decision is about, such as one payment."""
-    label: Words
+    label: ColumnName
     """The column that holds the truth."""
     positive: AsText | None = None
     """Binary: the class that the product looks for."""
@@ -165,7 +166,7 @@ class SplitText(Section):
 
     shares: Annotated[list[Share], Field(min_length=3, max_length=3)] | None = None
     """The shares of rows to search with, to select with, and to judge with once."""
-    group: Words | None = None
+    group: ColumnName | None = None
     """The column whose values must not be split, such as a patient."""
     by_time: bool = False
     """Whether later rows judge what earlier rows trained."""
@@ -205,13 +206,13 @@ class SourceText(Section):
 
     kind: Annotated[SourceKind, Field(strict=False)]
     """Rows to decide about, events that features are made of, or late labels."""
-    key: Words
+    key: ColumnName
     """The column that names a row."""
-    event_time: Words | None = None
+    event_time: ColumnName | None = None
     """The column with the time at which it happened; the arrival where left out."""
-    arrival_time: Words | None = None
+    arrival_time: ColumnName | None = None
     """The column with the time at which it was seen; the ingest where left out."""
-    decision_key: Words | None = None
+    decision_key: ColumnName | None = None
     """Labels: the column that names the decision row."""
     location: Words | None = None
     """Where batches usually come from, relative to the product's folder."""

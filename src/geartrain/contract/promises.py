@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from geartrain.contract.metrics import METRICS
 from geartrain.contract.scalars import (
     AsText,
+    ColumnName,
     Condition,
     Grouping,
     Number,
@@ -32,7 +33,7 @@ from geartrain.contract.scalars import (
 )
 from geartrain.domain.clause import Severity, Stage
 
-Columns = Annotated[list[Words], BeforeValidator(as_list), Field(min_length=1)]
+Columns = Annotated[list[ColumnName], BeforeValidator(as_list), Field(min_length=1)]
 
 
 class Definition(StrEnum):
@@ -130,8 +131,10 @@ class SuccessClause(Promise):
     """precision_at_capacity: how many cases; the decision's capacity where left out."""
     period: PositiveDuration | None = None
     """precision_at_capacity: the time in which they fall."""
-    entity: Words | None = None
+    entity: ColumnName | None = None
     """precision_at_capacity: the column whose distinct values are counted."""
+    known: ColumnName | None = None
+    """precision_at_capacity: the column that says which entities were known before and are not looked at."""
     bins: Annotated[int, Field(ge=2, le=100)] | None = None
     """calibration_error: how many bins."""
 
@@ -228,19 +231,19 @@ _NEED_A_BOUND = ("proxy_of", "stable_across")
 class PlausibilityText(Promise):
     """One thing that must be true if the model has learned the right thing; exactly one kind."""
 
-    rises_with: Words | None = None
+    rises_with: ColumnName | None = None
     """The answer must not fall when this column rises."""
-    falls_with: Words | None = None
+    falls_with: ColumnName | None = None
     """The answer must not rise when this column rises."""
     forbidden: Columns | None = None
     """Columns that must not be used."""
     largest_share: Share | None = None
     """The largest share of the explanation that one column may have."""
-    proxy_of: Words | None = None
+    proxy_of: ColumnName | None = None
     """The answer must not give this column away; `at_most` bounds the AUC with which it does."""
-    stable_across: Words | None = None
+    stable_across: ColumnName | None = None
     """The cost must not differ more than `at_most` between the values of this column."""
-    invariant_to: Words | None = None
+    invariant_to: ColumnName | None = None
     """The answer must not change with this column."""
     cases: Annotated[list[KnownCase], Field(min_length=1)] | None = None
     """Rows whose right answer everyone agrees on."""

@@ -212,6 +212,16 @@ def _filled(value: Any) -> Any:
 Words = Annotated[str, BeforeValidator(_filled)]
 
 
+def _column(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise wrong("is empty", expected="a column's name")
+    return value
+
+
+#: A column's name, exactly as it stands in the data.
+ColumnName = Annotated[str, BeforeValidator(_column)]
+
+
 def _reason(value: Any) -> Any:
     value = _filled(value)
     if isinstance(value, str) and not re.search(r"\w{2}", value):

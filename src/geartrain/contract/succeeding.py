@@ -41,6 +41,15 @@ def success_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator[Clau
         _check_bound(desk, place, metric, comparison, bound, relative=text.relative_to is not None)
         if text.where is not None:
             desk.check_expression((*place, "where"), text.where)
+        if text.relative_to is not None and not metric.relative:
+            desk.wrong(
+                (*place, "relative_to"),
+                f"`{metric.name}` is not a fraction of a baseline's",
+                found=text.relative_to,
+                expected="a bound of its own; "
+                + ", ".join(one for one in METRICS if METRICS[one].relative)
+                + " can be",
+            )
         relative_to = text.relative_to and _baseline(
             desk, (*place, "relative_to"), text.relative_to, decision
         )
@@ -62,8 +71,9 @@ def _parameters(text: SuccessClause) -> dict[str, Parameter]:
     named: dict[str, Parameter] = {
         "class": text.of_class,
         "k": text.k,
-        "period_s": None if text.period is None else float(text.period),
+        "period": None if text.period is None else float(text.period),
         "entity": text.entity,
+        "known": text.known,
         "bins": text.bins,
     }
     return {name: value for name, value in named.items() if value is not None}

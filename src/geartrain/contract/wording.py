@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 from geartrain.contract.metrics import METRICS
 from geartrain.contract.units import duration_in_words, number
 from geartrain.domain.clause import Clause, Comparison, Severity
 from geartrain.domain.contract import Contract
+from geartrain.domain.roles import Role
 
 _DEFINITIONS = {
     "demographic_parity": "the share of positive decisions",
@@ -18,15 +20,31 @@ _DEFINITIONS = {
 }
 
 
-def in_words(contract: Contract) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One clause in words.
+
+    Attributes:
+        path: The clause.
+        owner: Who answers for it.
+        sentence: What it promises, why, and what happens where it is broken.
+    """
+
+    path: str
+    owner: Role
+    sentence: str
+
+
+def in_words(contract: Contract) -> tuple[Said, ...]:
     """A sentence for each of the contract's clauses, in their order."""
-    return tuple(sentence(clause) for clause in contract.clauses)
+    return tuple(
+        Said(path=clause.path, owner=clause.owner, sentence=sentence(clause)) for clause in contract.clauses
+    )
 
 
 def sentence(clause: Clause) -> str:
     """What the clause promises, why, who answers for it and what a broken one does.
 
-    >>> from geartrain.domain.roles import Role
     >>> sentence(Clause(path="success.recall", metric="recall", owner=Role.DOMAIN, bound=0.97,
     ...                 comparison=Comparison.AT_LEAST, because="a missed tumour is found too late"))
     'recall is at least 0.97, because a missed tumour is found too late (domain, blocks a release)'
@@ -69,7 +87,7 @@ def _success(clause: Clause) -> str:
     if (name := clause.parameter("class")) is not None:
         about += f" of {name}"
     if (most := clause.parameter("k")) is not None:
-        period = clause.parameter("period_s")
+        period = clause.parameter("period")
         about += f", the {most} likeliest" + (
             f" in {duration_in_words(period)}" if isinstance(period, float) else ""
         )
