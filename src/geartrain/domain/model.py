@@ -89,6 +89,10 @@ class Speed:
         size_bytes: The artifact's size on disk.
         memory_bytes: Resident memory that loading it added.
         repeats: Single-row calls behind the percentiles.
+        p50_low_us: The lower end of the 95 % interval of the median, by order statistics.
+        p50_high_us: Its upper end; None where the calls were too few to have one.
+        p99_low_us: The lower end of the 95 % interval of the 99th percentile.
+        p99_high_us: Its upper end; None where the calls were too few to have one.
     """
 
     p50_us: float
@@ -97,6 +101,10 @@ class Speed:
     size_bytes: int
     memory_bytes: int
     repeats: int
+    p50_low_us: float | None = None
+    p50_high_us: float | None = None
+    p99_low_us: float | None = None
+    p99_high_us: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

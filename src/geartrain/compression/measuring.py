@@ -1,0 +1,115 @@
+"""What a variant costs on this machine, measured through the path that serves it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from geartrain.domain.model import Speed
+from geartrain.domain.prediction import Floats
+from geartrain.stats.onnx_model import OnnxModel
+from geartrain.stats.tree_model import Matrix
+
+#: Says the time in nanoseconds, such as `time.perf_counter_ns`.
+ClockNs = Callable[[], int]
+
+WARM_UP = 20
+BATCH_ROWS = 4_096
+#: A batch is timed until this much time has passed, so that one hiccup is not the answer.
+BATCH_NS = 50_000_000
+
+
+def measure(content: bytes, matrix: Matrix, *, clock: ClockNs, repeats: int = 2_000) -> Speed:
+    """Time single rows of *matrix* one after the other, then batches; encoding features is not included.
+
+    Memory is what loading the model and answering once added to this process, and never
+    less than the artifact itself: memory that an earlier variant gave back hides the rest.
+
+    Raises:
+        ValueError: There is no row to ask about, or no repeat.
+    """
+    if len(matrix) == 0 or repeats < 1:
+        raise ValueError(f"nothing to measure with: {len(matrix)} rows, {repeats} repeats")
+    import onnxruntime  # noqa: F401  (its own memory is the server's, not the model's)
+
+    rows = np.ascontiguousarray(matrix, dtype=np.float32)
+    gc.collect()
+    before = resident_bytes()
+    model = OnnxModel(content)
+    model.predict(rows[:1])
+    memory = max(resident_bytes() - before, len(content))
+    singles = [rows[i : i + 1] for i in range(min(len(rows), 256))]
+    for i in range(WARM_UP):
+        model.predict(singles[i % len(singles)])
+    times = np.empty(repeats)
+    for i in range(repeats):
+        row = singles[i % len(singles)]
+        begun = clock()
+        model.predict(row)
+        times[i] = clock() - begun
+    times /= 1e3
+    half, rare = quantile_interval(times, 0.5), quantile_interval(times, 0.99)
+    return Speed(
+        p50_us=float(np.quantile(times, 0.5)),
+        p99_us=float(np.quantile(times, 0.99)),
+        rows_per_s=_throughput(model, rows, clock),
+        size_bytes=len(content),
+        memory_bytes=memory,
+        repeats=repeats,
+        p50_low_us=half[0],
+        p50_high_us=half[1],
+        p99_low_us=rare[0],
+        p99_high_us=rare[1],
+    )
+
+
+def quantile_interval(
+    values: Floats, level: float, *, confidence: float = 0.95
+) -> tuple[float | None, float | None]:
+    """The order statistics between which the true quantile lies with at least *confidence*.
+
+    The number of values below the quantile is Binomial(n, level), whatever the values'
+    law. An end is None where the values are too few to have one: 99 of 100 calls say
+    nothing about how slow the slowest one in a hundred may be.
+
+    Source: David & Nagaraja (2003), "Order statistics", section 7.1.
+    """
+    from scipy.stats import binom
+
+    ordered = np.sort(values)
+    count, tail = len(ordered), (1.0 - confidence) / 2.0
+    # P(X_(l) > q) = P(B <= l - 1) <= tail, and P(X_(u) < q) = P(B >= u) <= tail, with l and u from 1.
+    low = int(binom.ppf(tail, count, level))
+    high = int(binom.ppf(1.0 - tail, count, level)) + 1
+    return (
+        float(ordered[low - 1]) if low >= 1 else None,
+        float(ordered[high - 1]) if high <= count else None,
+    )
+
+
+def resident_bytes() -> int:
+    """The memory that this process holds now (its peak where the system tells no more)."""
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _throughput(model: OnnxModel, rows: Matrix, clock: ClockNs) -> float:
+    batch = rows[np.arange(BATCH_ROWS) % len(rows)]
+    model.predict(batch)
+    answered, begun = 0, clock()
+    while True:
+        model.predict(batch)
+        answered += len(batch)
+        passed = clock() - begun
+        if passed >= BATCH_NS:
+            return answered / (passed / 1e9)
