@@ -109,12 +109,9 @@ def default_features(contract: Contract) -> FeatureSet:
 
 def forbidden_columns(contract: Contract) -> frozenset[str]:
     """The columns that plausibility clauses forbid the model to look at."""
+    forbidden = (clause.parameter("columns") for clause in contract.clauses if clause.metric == "forbidden")
     return frozenset(
-        str(name)
-        for clause in contract.clauses
-        if clause.metric == "forbidden"
-        for _, value in clause.parameters
-        for name in (value if isinstance(value, tuple) else (value,))
+        str(name) for names in forbidden for name in (names if isinstance(names, tuple) else (names,))
     )
 
 
