@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
@@ -19,6 +20,7 @@ from geartrain.stats.tree_model import Matrix
 ClockNs = Callable[[], int]
 
 WARM_UP = 20
+COPIES = 4
 BATCH_ROWS = 4_096
 #: A batch is timed until this much time has passed, so that one hiccup is not the answer.
 BATCH_NS = 50_000_000
@@ -27,8 +29,9 @@ BATCH_NS = 50_000_000
 def measure(content: bytes, matrix: Matrix, *, clock: ClockNs, repeats: int = 2_000) -> Speed:
     """Time single rows of *matrix* one after the other, then batches; encoding features is not included.
 
-    Memory is what loading the model and answering once added to this process, and never
-    less than the artifact itself: memory that an earlier variant gave back hides the rest.
+    Memory is what loading the model and answering once added to this process, the mean of
+    `COPIES` held at once after free memory went back to the system (else a model could
+    hide in what an earlier one left), and never less than the artifact itself.
 
     Raises:
         ValueError: There is no row to ask about, or no repeat.
@@ -38,11 +41,14 @@ def measure(content: bytes, matrix: Matrix, *, clock: ClockNs, repeats: int = 2_
     import onnxruntime  # noqa: F401  (its own memory is the server's, not the model's)
 
     rows = np.ascontiguousarray(matrix, dtype=np.float32)
-    gc.collect()
+    _return_free_memory()
     before = resident_bytes()
-    model = OnnxModel(content)
-    model.predict(rows[:1])
-    memory = max(resident_bytes() - before, len(content))
+    copies = [OnnxModel(content) for _ in range(COPIES)]
+    for copy in copies:
+        copy.predict(rows[:1])
+    memory = max((resident_bytes() - before) // COPIES, len(content))
+    model = copies[0]
+    del copies
     singles = [rows[i : i + 1] for i in range(min(len(rows), 256))]
     for i in range(WARM_UP):
         model.predict(singles[i % len(singles)])
@@ -101,6 +107,14 @@ def resident_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _return_free_memory() -> None:
+    """Hand freed memory back to the system, where the C library knows how (glibc does)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _throughput(model: OnnxModel, rows: Matrix, clock: ClockNs) -> float:
