@@ -1,10 +1,9 @@
 """Rows as arrays for the expression language, the same from a frame as from one request.
 
-A number becomes float64 with NaN where missing, a boolean stays boolean (float64 where
-some are missing), text is an object array with None, a time is int64 microseconds since
-1970 UTC (float64 with NaN where some are missing; exact until the year 2255). One value
-evaluated alone equals the same value evaluated among a million others: serving relies
-on it.
+A number becomes float64 with NaN where missing, text an object array with None, a
+boolean stays boolean, a time is int64 microseconds since 1970 UTC; booleans and times
+of which some are missing stand in an object array with None. One value evaluated alone
+equals the same value evaluated among a million others: serving relies on it.
 """
 
 from __future__ import annotations
@@ -52,15 +51,15 @@ def values_of(series: pl.Series) -> Values:
 
     kind = series.dtype
     if kind == pl.Boolean:
-        return series.to_numpy() if series.null_count() == 0 else _floats(series)
+        return series.to_numpy() if series.null_count() == 0 else _objects(series)
     if isinstance(kind, pl.Datetime | pl.Date | pl.Duration):
         instants = microseconds_of(series)
-        return instants.to_numpy() if instants.null_count() == 0 else _floats(instants)
+        return instants.to_numpy() if instants.null_count() == 0 else _objects(instants)
     if kind.is_numeric():
         return _floats(series)
     if isinstance(kind, pl.Categorical | pl.Enum):
         series = series.cast(pl.String)
-    return np.array(series.to_list() if len(series) else [], dtype=object).reshape(len(series))
+    return _objects(series)
 
 
 def value_of(value: object) -> Values:
@@ -190,6 +189,13 @@ def truths(values: Values) -> NDArray[np.bool_]:
 def absent(rows: int) -> Values:
     """A column that nobody delivered: *rows* times missing."""
     return np.full(rows, None, dtype=object)
+
+
+def _objects(series: pl.Series) -> Values:
+    told: Values = np.empty(len(series), dtype=object)
+    for place, value in enumerate(series.to_list()):  # one by one: a value may be a list itself
+        told[place] = value
+    return told
 
 
 def _floats(series: pl.Series) -> NDArray[Any]:

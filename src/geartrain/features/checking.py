@@ -265,7 +265,7 @@ def _window_troubles(one: WindowFeature, contract: Contract, data: DataTerms) ->
             hint="sources: " + ", ".join(each.name for each in data.sources),
         )
         return
-    for place in (source, data.decisions):
+    for place in dict.fromkeys((source, data.decisions)):
         fields = {field.name: field for field in place.fields}
         if fields and one.entity not in fields:
             yield _unknown(one.entity, place, f"{where}: entity", fields)
