@@ -57,11 +57,11 @@ CASES = st.sampled_from(["class", "group", "time", "time and group"])
 
 def made(kind: str, seed: int) -> tuple[RowFacts, Contract]:
     group, by_time = "group" in kind, "time" in kind
-    rows = facts(400, seed, groups=60 if group else 0, days=100 if by_time else 0)
+    rows = facts(800, seed, groups=100 if group else 0, days=100 if by_time else 0)
     return rows, contract(group="g" if group else None, by_time=by_time, delay_days=3 if by_time else 0)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=20)
 @given(kind=CASES, seed=st.integers(0, 10_000), order=st.integers(0, 10_000))
 def test_the_order_of_rows_does_not_matter(kind, seed, order):
     """The same rows in another order give the same pools, in the same inner order, and the same folds."""
@@ -73,7 +73,7 @@ def test_the_order_of_rows_does_not_matter(kind, seed, order):
     assert [f[1].tolist() for f in one.folds] == [f[1].tolist() for f in other.folds]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=20)
 @given(kind=CASES, seed=st.integers(0, 10_000))
 def test_pools_are_apart_and_folds_too(kind, seed):
     """No row is in two pools; no fold judges a row that it taught; every row is accounted for."""
@@ -88,7 +88,7 @@ def test_pools_are_apart_and_folds_too(kind, seed):
         assert max(teach.max(), judge.max()) < len(parts.search)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=20)
 @given(kind=st.sampled_from(["group", "time and group"]), seed=st.integers(0, 10_000))
 def test_no_group_is_in_two_pools_or_on_two_sides_of_a_fold(kind, seed):
     """A patient who was learned from judges nothing."""
@@ -102,7 +102,7 @@ def test_no_group_is_in_two_pools_or_on_two_sides_of_a_fold(kind, seed):
         assert not sides[0] & sides[1]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=20)
 @given(kind=st.sampled_from(["time", "time and group"]), seed=st.integers(0, 10_000))
 def test_labels_were_known_before_the_next_pool_begins(kind, seed):
     """Later rows judge what earlier ones taught, with the label delay between them."""

@@ -177,7 +177,7 @@ def _by_time(
     why = "between two pools, with a label that came too late for the earlier one"
     if groups is not None:
         # A group belongs to one pool; its rows in the other pools' times judge nothing.
-        own = np.searchsorted(_cuts(shares), groups[ordered], side="right")
+        own = _pools_of_groups(groups[ordered], shares)
         in_search, in_select, in_verdict = (
             in_search & (own == 0),
             in_select & (own == 1),
@@ -190,12 +190,16 @@ def _by_time(
 def _by_group(
     known: Indices, places: Floats, groups: Floats, shares: tuple[float, float, float]
 ) -> tuple[Indices, Indices, Indices]:
-    ordered = known[np.lexsort((places[known], groups[known]))]
-    _, first, sizes = np.unique(groups[ordered], return_index=True, return_counts=True)
-    middles = (first + sizes / 2) / len(ordered)
-    pool = np.repeat(np.searchsorted(_cuts(shares), middles, side="right"), sizes)
-    search, select, verdict = (_in_places(ordered[pool == number], places) for number in range(3))
+    pool = _pools_of_groups(groups[known], shares)
+    search, select, verdict = (_in_places(known[pool == number], places) for number in range(3))
     return search, select, verdict
+
+
+def _pools_of_groups(groups: Floats, shares: tuple[float, float, float]) -> Indices:
+    """For each row the pool of its group: groups in hash order, shared out by their rows."""
+    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    middles = (np.cumsum(sizes) - sizes / 2) / len(groups)
+    return np.asarray(np.searchsorted(_cuts(shares), middles, side="right")[inverse], dtype=np.int64)
 
 
 def _by_class(
