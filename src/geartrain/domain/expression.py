@@ -12,6 +12,7 @@ false, arithmetic with it stays missing. Times are integer microseconds since 19
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -187,6 +188,16 @@ def _depth(tree: ast.AST) -> int:
         depth += 1
         level = [child for node in level for child in ast.iter_child_nodes(node)]
     return depth
+
+
+def quoted(name: str) -> str:
+    """The column *name* as an expression: in backticks where it is not a plain word.
+
+    >>> quoted("amount"), quoted("worst radius")
+    ('amount', '`worst radius`')
+    """
+    plain = name.isidentifier() and not keyword.iskeyword(name)
+    return name if plain else f"`{name}`"
 
 
 class _Restored(ast.NodeTransformer):

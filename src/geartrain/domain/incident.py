@@ -51,6 +51,8 @@ class Incident:
     Attributes:
         signals: What was noticed, the strongest first; more signals of the same cause
             fold into the same incident.
+        cost_per_day: What it costs more than tolerated, in the contract's currency, or
+            None where no label tells yet.
     """
 
     id: str
@@ -62,3 +64,4 @@ class Incident:
     message: str
     first_action: FirstAction
     signals: tuple[Signal, ...]
+    cost_per_day: float | None = None

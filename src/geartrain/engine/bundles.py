@@ -45,9 +45,7 @@ def load_bundle(workspace: Workspace, release: str) -> Loaded:
     Raises:
         BundleTampered: A byte, a file or the signature is not what was signed here.
     """
-    loaded = read(
-        bundle_files(workspace, release), trusted_keys={trusted_key(workspace.signing_key())}
-    )
+    loaded = read(bundle_files(workspace, release), trusted_keys={trusted_key(workspace.signing_key())})
     if loaded.release.id != release:
         raise BundleTampered(
             "the bundle is another release than its folder says",
@@ -59,7 +57,7 @@ def load_bundle(workspace: Workspace, release: str) -> Loaded:
 
 
 def environment() -> Environment:
-    """This interpreter and every package that is installed beside it."""
+    """The interpreter and every package that is installed beside it."""
     packages = {
         (str(one.metadata["Name"]).lower(), one.version) for one in distributions() if one.metadata["Name"]
     }

@@ -14,8 +14,7 @@ from geartrain.domain.contract import Contract
 from geartrain.domain.digest import digest_bytes
 from geartrain.domain.features import FeatureSet
 from geartrain.errors import ContractUnreadable, FeatureInvalid, ProductCodeBroken
-from geartrain.features.checking import check_features
-from geartrain.features.declaring import default_features
+from geartrain.features.checking import check_features, default_features
 from geartrain.training.recipe import Recipe, default_recipe
 
 T = TypeVar("T")
@@ -23,6 +22,8 @@ T = TypeVar("T")
 CONTRACT_FILE = "product.yaml"
 FEATURES_FILE = "features.py"
 MODEL_FILE = "model.py"
+#: Without a `model.py` the search space is the one for so many rows.
+_USUAL_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +90,7 @@ def load_product(folder: Path) -> Product:
         text=text,
         contract=contract,
         features=declared,
-        recipe=recipe if recipe is not None else default_recipe(contract.decision.task),
+        recipe=recipe if recipe is not None else default_recipe(contract.decision.task, _USUAL_ROWS),
     )
 
 
@@ -120,10 +121,8 @@ def _import(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except FeatureInvalid:
         raise
-    except Exception as error:  # noqa: BLE001 - the team's own code may fail in any way; it is told as theirs
-        line = next(
-            (f":{frame.lineno}" for frame in _frames(error) if frame.filename == str(path)), ""
-        )
+    except Exception as error:
+        line = next((f":{frame.lineno}" for frame in _frames(error) if frame.filename == str(path)), "")
         raise ProductCodeBroken(
             f"`{path.name}` cannot be imported",
             where=f"{path}{line}",

@@ -15,7 +15,7 @@ from geartrain.domain.contract import (
     SourceKind,
     SourceTerms,
 )
-from geartrain.domain.expression import parse
+from geartrain.domain.expression import parse, quoted
 from geartrain.domain.features import (
     Aggregation,
     Feature,
@@ -87,7 +87,7 @@ def default_features(contract: Contract) -> FeatureSet:
     features = tuple(
         RequestFeature(
             name=field.name,
-            expression=field.name,
+            expression=quoted(field.name),
             type=FeatureType.CATEGORY if field.type is FieldType.STRING else FeatureType.NUMBER,
             missing_is_signal=field.missing is Missing.SIGNAL,
             description=field.description,

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from geartrain.domain.expression import quoted
 from geartrain.domain.features import (
     Aggregation,
     Feature,
@@ -61,7 +62,7 @@ def request(
     """A value that the request carries: the column *name*, or an *expression* over its columns."""
     return RequestFeature(
         name=name,
-        expression=name if expression is None else expression,
+        expression=quoted(name) if expression is None else expression,
         type=_type(type, name),
         missing_is_signal=missing_is_signal,
         owner=owner,

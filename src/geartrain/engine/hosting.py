@@ -1,0 +1,77 @@
+"""A release in memory, ready to answer: the same for the server and for a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from geartrain.domain.columns import microseconds
+from geartrain.domain.features import Encoding, RequestFeature
+from geartrain.features.encoding import encode_row
+from geartrain.features.online import OnlineFeatures
+from geartrain.monitoring.profile import Profile
+from geartrain.release.bundle_nouns import Loaded
+from geartrain.serving.runtime import ColumnWords, Encode, Matrix, RawRow, Served
+from geartrain.stats.onnx_model import OnnxModel
+
+
+def served_of(loaded: Loaded, encode: Encode, *, typical: dict[str, float] | None = None) -> Served:
+    """The release as serving wants it; *typical* values make reasons speak of what is unusual."""
+    contract, model = loaded.contract, OnnxModel(loaded.onnx)
+    source = contract.data.decisions if contract.data else None
+    return Served(
+        release=loaded.release.id,
+        product=loaded.release.product,
+        rule=loaded.rule,
+        columns=loaded.encoding.columns,
+        predict=model.predict,
+        encode=encode,
+        fields=source.fields if source else (),
+        key=source.key if source else "",
+        label=contract.decision.label,
+        positive=contract.decision.positive,
+        words=_words(loaded.encoding, typical or {}),
+    )
+
+
+def online_encode(online: OnlineFeatures, encoding: Encoding) -> Encode:
+    """Raw rows to the model's input, with features read from the online state at that time."""
+
+    def encode(rows: Sequence[RawRow], at: datetime) -> Matrix:
+        at_us = microseconds(at)
+        return np.stack([encode_row(encoding, online.read(row, at_us)) for row in rows])
+
+    return encode
+
+
+def _words(encoding: Encoding, typical: dict[str, float]) -> tuple[ColumnWords, ...]:
+    """How people speak of each input column; the definition's own words where it has some."""
+    categories = dict(encoding.categories)
+    words = []
+    for feature in encoding.feature_set.features:
+        label = feature.description or _plain_name(feature.name)
+        words.append(
+            ColumnWords(
+                column=feature.name,
+                label=label,
+                unit=feature.unit,
+                reference=typical.get(feature.name, float("nan")),
+                categories=categories.get(feature.name, ()),
+            )
+        )
+        if isinstance(feature, RequestFeature) and feature.missing_is_signal:
+            words.append(
+                ColumnWords(column=f"{feature.name}__missing", label=f"{label} is missing", reference=0.0)
+            )
+    return tuple(words)
+
+
+def _plain_name(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def typical_of(profile: Profile) -> dict[str, float]:
+    """The typical value of each column of a reference profile: what reasons compare with."""
+    return {column.name: column.typical for column in profile.columns if column.typical is not None}

@@ -1,0 +1,127 @@
+"""Deliveries through the door: good rows into the lake, bad ones into quarantine, nothing dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from geartrain.data.batches import Prepared, batch_id, prepare_batch
+from geartrain.data.reading import read_rows
+from geartrain.domain.contract import Contract, SourceKind, SourceTerms
+from geartrain.domain.data import Batch
+from geartrain.domain.events import BatchIngested
+from geartrain.engine.rows import data_of, frame_of, table_of
+from geartrain.engine.workspace import Workspace
+from geartrain.errors import ProductUnknown, SourceUnreadable
+
+QUARANTINE = "__quarantine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Taken:
+    """What became of a delivery.
+
+    Attributes:
+        good: The rows that are in the lake now, with their clocks.
+        reasons: Why rows went to quarantine, the most frequent reason first.
+        known: Whether the same delivery had been taken before; then nothing was changed.
+    """
+
+    batch: Batch
+    good: pl.DataFrame
+    reasons: tuple[tuple[str, int], ...] = ()
+    known: bool = False
+
+
+class Door:
+    """Takes deliveries of one product; remembers the keys it has seen, so that a doubled row is noticed."""
+
+    def __init__(self, workspace: Workspace, contract: Contract) -> None:
+        self._workspace = workspace
+        self._contract = contract
+        self._keys: dict[str, pl.Series] = {}
+
+    def take_file(self, source: str, path: Path, *, now: datetime) -> Taken:
+        """Take the rows of a file.
+
+        Raises:
+            SourceUnreadable: The file is empty, half-written or not what it claims.
+            ColumnMissing: A required column is in no row.
+        """
+        frame = read_rows(path)
+        return self.take(source, frame, content=path.read_bytes(), now=now)
+
+    def take(self, source: str, frame: pl.DataFrame, *, content: bytes, now: datetime) -> Taken:
+        """Take the rows of *frame*; *content* are the delivered bytes, which name the delivery."""
+        product = self._contract.product.name
+        terms = self._terms(source)
+        name = batch_id(product, source, content)
+        table = table_of(product, source)
+        quarantine = table + QUARANTINE
+        lake = self._workspace.lake
+        if name in lake.batches(table) | lake.batches(quarantine):
+            known = self._already(name)
+            if known is not None:
+                return Taken(batch=known, good=pl.DataFrame(), known=True)
+        prepared = prepare_batch(
+            product, terms, frame, content=content, now=now, known=self._known_keys(terms, without=name)
+        )
+        self._keep(terms, prepared, name)
+        self._workspace.record_once(product, [BatchIngested(batch=prepared.batch)], now=now)
+        if prepared.refused:
+            raise SourceUnreadable(
+                "the contract refuses a whole batch for one bad row, and this one has some",
+                where=f"source {source}",
+                found=", ".join(f"{reason} ({count})" for reason, count in prepared.reasons[:3]),
+                hint="the rows are in quarantine; repair them and send the batch again",
+            )
+        return Taken(batch=prepared.batch, good=prepared.good, reasons=prepared.reasons)
+
+    def _keep(self, terms: SourceTerms, prepared: Prepared, name: str) -> None:
+        """Quarantine first: a kill in between leaves a batch that is taken again, whole, by its id."""
+        table = table_of(self._contract.product.name, terms.name)
+        lake = self._workspace.lake
+        if prepared.bad.height:
+            lake.append(table + QUARANTINE, prepared.bad.to_arrow(), batch=name)
+        if prepared.good.height:
+            lake.append(table, prepared.good.to_arrow(), batch=name)
+            if terms.kind is not SourceKind.LABELS:
+                fresh = prepared.good.get_column(terms.key).cast(pl.String)
+                held = self._keys.get(terms.name)
+                self._keys[terms.name] = fresh if held is None else held.append(fresh)
+
+    def _already(self, name: str) -> Batch | None:
+        """The batch as it was recorded; None if the process died before it was."""
+        for recorded in reversed(self._workspace.history(self._contract.product.name)):
+            if isinstance(recorded.event, BatchIngested) and recorded.event.batch.id == name:
+                return recorded.event.batch
+        return None
+
+    def _known_keys(self, terms: SourceTerms, *, without: str) -> pl.Series:
+        """The keys in the source's table; rows of the batch *without* are about to be taken again."""
+        if terms.kind is SourceKind.LABELS:
+            return pl.Series([], dtype=pl.String)
+        if terms.name not in self._keys:
+            table = table_of(self._contract.product.name, terms.name)
+            held = frame_of(self._workspace.lake.scan(table, columns=(terms.key, "_batch")))
+            self._keys[terms.name] = (
+                held.filter(pl.col("_batch") != without).get_column(terms.key).cast(pl.String)
+                if held.width
+                else pl.Series([], dtype=pl.String)
+            )
+        return self._keys[terms.name]
+
+    def _terms(self, source: str) -> SourceTerms:
+        data = data_of(self._contract)
+        terms = data.source(source)
+        if terms is None:
+            raise ProductUnknown(
+                f"the contract knows no source `{source}`",
+                where="data.sources",
+                found=", ".join(one.name for one in data.sources),
+                hint="name one of these, or add the source to the contract",
+            )
+        return terms

@@ -1,0 +1,149 @@
+"""Open the sealed rows once, judge every clause, bundle the evidence, offer it for signatures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+
+from geartrain.compression.budgeting import budget_findings
+from geartrain.domain.clause import Stage
+from geartrain.domain.digest import short
+from geartrain.domain.events import ContractAdopted, FindingsRecorded
+from geartrain.domain.finding import Finding, Status
+from geartrain.domain.model import ModelVersion, Pool, Speed
+from geartrain.domain.prediction import Floats
+from geartrain.domain.release import Release
+from geartrain.domain.rule import DecisionRule
+from geartrain.domain.wire import decode, encode
+from geartrain.engine.bench import Builder, Document, bench_of, evidence_of, fitted_of, open_pool, view_of
+from geartrain.engine.bundles import environment, keep_bundle
+from geartrain.engine.products import Product
+from geartrain.engine.releasing import carry_out
+from geartrain.engine.workspace import Workspace
+from geartrain.errors import ReleaseRefused, TrainingImpossible
+from geartrain.evaluation.judging import Report, evaluate
+from geartrain.monitoring.profile import build as build_profile
+from geartrain.monitoring.profile import to_bytes as profile_bytes
+from geartrain.release import commands
+from geartrain.release.answers import Refusal
+from geartrain.release.bundle import assemble
+from geartrain.release.bundle_nouns import BundleParts
+from geartrain.stats.onnx_model import OnnxModel
+
+
+def adopt(workspace: Workspace, product: Product, *, now: datetime, actor: str) -> bool:
+    """Make the folder's contract the product's, where it is not already; whether it was new."""
+    adopted = adopted_contract(workspace, product.name)
+    if adopted == product.contract.id:
+        return False
+    event = ContractAdopted(
+        product=product.name,
+        contract=product.contract.id,
+        text=workspace.blobs.put(product.text.encode()),
+    )
+    workspace.record(product.name, [event], now=now, actor=actor)
+    return True
+
+
+def adopted_contract(workspace: Workspace, product: str) -> str | None:
+    """The id of the contract that was adopted last."""
+    for recorded in reversed(workspace.history(product)):
+        if isinstance(recorded.event, ContractAdopted):
+            return recorded.event.contract
+    return None
+
+
+def judge(builder: Builder, document: Document) -> Document:
+    """Judge the chosen variant on the sealed rows, whose opening is written down first."""
+    contract, bench = builder.contract, bench_of(builder, document)
+    now, blobs = datetime.fromisoformat(document["now"]), builder.workspace.blobs
+    if bench.split.commitment != document["commitment"]:
+        raise TrainingImpossible(
+            "the pools are not those that were fixed before the search",
+            where="verdict",
+            hint="train again; the sealed rows of this run cannot judge it",
+        )
+    open_pool(
+        builder, document, Pool.VERDICT, candidate=document["model"], purpose="judge the release", now=now
+    )
+    rule = decode(blobs.get(document["rule"]), DecisionRule)
+    answers = OnnxModel(blobs.get(document["onnx"])).predict(bench.examples(Pool.VERDICT).matrix)
+    fitted = fitted_of(builder, document, bench, document["changes"])
+    evidence = evidence_of(builder, bench, rule, document, Pool.VERDICT, answers)
+    report = evaluate(evidence, stage=Stage.RELEASE, now=now, model=view_of(bench, fitted, Pool.VERDICT))
+    speed = decode(document["speed"], Speed)
+    findings = (*report.findings, *budget_findings(contract, speed, stage=Stage.RELEASE, now=now))
+    counts = {status: sum(one.status is status for one in findings) for status in Status}
+    builder.teller.say(
+        f"{len(findings)} clauses judged on {len(evidence):,} sealed rows: "
+        + ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    )
+    search_rows = bench.rows.take(bench.split.search)
+    return {
+        "findings": blobs.put(encode(findings)),
+        "report": blobs.put(encode(report)),
+        "profile": blobs.put(profile_bytes(build_profile(search_rows.features.to_arrow()))),
+        "mean_cost": _finite_mean(evidence.costs),
+    }
+
+
+def offer(builder: Builder, document: Document) -> Document:
+    """Bundle model, contract and evidence, and offer the bundle for signatures."""
+    contract, blobs = builder.contract, builder.workspace.blobs
+    now = datetime.fromisoformat(document["now"])
+    findings = decode(blobs.get(document["findings"]), tuple[Finding, ...])
+    parts = BundleParts(
+        contract=contract,
+        contract_text=builder.product.text.encode(),
+        snapshot=document["snapshot"],
+        model=decode(blobs.get(document["model_noun"]), ModelVersion),
+        onnx=blobs.get(document["onnx"]),
+        rule=decode(blobs.get(document["rule"]), DecisionRule),
+        findings=findings,
+        environment=environment(),
+        native=blobs.get(document["native"]) if document["native"] else None,
+        profile=blobs.get(document["profile"]),
+    )
+    release, files = assemble(parts, key=builder.workspace.signing_key())
+    keep_bundle(builder.workspace, release, files)
+    _offer(builder, release, findings, retrained=document["retrained"], now=now)
+    builder.teller.say(f"release {short(release.id)} is proposed and waits for signatures")
+    return {"release": release.id}
+
+
+def _offer(
+    builder: Builder, release: Release, findings: tuple[Finding, ...], *, retrained: bool, now: datetime
+) -> None:
+    product = builder.contract.product.name
+    builder.workspace.record_once(
+        product,
+        [
+            FindingsRecorded(
+                product=product,
+                stage=Stage.RELEASE,
+                subject=release.id,
+                contract=builder.contract.id,
+                findings=findings,
+            )
+        ],
+        now=now,
+    )
+    answer = carry_out(
+        builder.workspace,
+        product,
+        lambda state: commands.propose(state, builder.contract, release, findings, retrained=retrained),
+        now=now,
+    )
+    if isinstance(answer, Refusal):
+        raise ReleaseRefused(answer.reason, where=f"release {short(release.id)}", hint=answer.do)
+
+
+def _finite_mean(costs: Floats) -> float | None:
+    known = costs[np.isfinite(costs)]
+    return float(known.mean()) if len(known) else None
+
+
+def report_of(workspace: Workspace, document: Document) -> Report:
+    """What the judging showed."""
+    return decode(workspace.blobs.get(document["report"]), Report)

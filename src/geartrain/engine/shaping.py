@@ -1,0 +1,176 @@
+"""Make the model smaller, judge every variant on `select`, choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from geartrain.compression.budgeting import budget_findings
+from geartrain.compression.choosing import Choice, Measured, choose, worst_change
+from geartrain.compression.measuring import measure
+from geartrain.compression.parity import parity
+from geartrain.compression.variants import REFERENCE, Variant, variants
+from geartrain.domain.clause import Parameter, Stage
+from geartrain.domain.digest import digest_bytes
+from geartrain.domain.events import ModelTrained, VariantMeasured
+from geartrain.domain.model import ModelVersion, Pool
+from geartrain.domain.rule import DecisionRule
+from geartrain.domain.wire import decode, encode
+from geartrain.engine.bench import (
+    Bench,
+    Builder,
+    Document,
+    bench_of,
+    evidence_of,
+    fitted_of,
+    open_pool,
+    view_of,
+)
+from geartrain.engine.workspace import Workspace
+from geartrain.evaluation.judging import evaluate
+from geartrain.stats.fitted import Fitted
+from geartrain.training.examples import Examples, row_costs
+
+#: A variant may cost at most this share more than the reference, proven.
+MARGIN = 0.05
+#: Rows that single-row latency is measured on; more only repeat themselves.
+TIMED_ROWS = 2_000
+
+
+def shape(builder: Builder, document: Document) -> Document:
+    """Fit and measure smaller variants, judge each on `select`, and choose one."""
+    bench = bench_of(builder, document)
+    now = datetime.fromisoformat(document["now"])
+    rule = replace(bench.rule, class_weights=tuple(document["class_weights"]))
+    fitted = fitted_of(builder, document, bench, {})
+    examples = bench.examples(Pool.SELECT)
+
+    def refit(changes: Mapping[str, Parameter]) -> Fitted:
+        return fitted_of(builder, document, bench, changes)
+
+    open_pool(
+        builder, document, Pool.SELECT, candidate=document["trial"], purpose="choose the variant", now=now
+    )
+    made = variants(fitted, bench.encoding.columns, examples.matrix, refit=refit)
+    measured = [
+        _measured(builder, bench, rule, document, one, made[0], examples, now=now)
+        for one in builder.teller.track(made, label="measuring variants", total=len(made))
+    ]
+    choice = choose(
+        measured,
+        seed=document["seed"],
+        margin=MARGIN,
+        worst=worst_change(rule, examples.columns, len(examples)),
+    )
+    models = {one.name: _version(builder, document, bench, one) for one in made}
+    chosen = next(one for one in made if one.name == choice.chosen)
+    _record_variants(builder, choice, models, now=now)
+    builder.teller.say(_chosen_sentence(choice))
+    blobs = builder.workspace.blobs
+    for one in made:
+        blobs.put(one.onnx)
+    return {
+        "variant": choice.chosen,
+        "changes": _changes_of(fitted, chosen.fitted),
+        "model": models[choice.chosen].id,
+        "model_noun": blobs.put(encode(models[choice.chosen])),
+        "onnx": blobs.put(chosen.onnx),
+        "native": blobs.put(chosen.fitted.text.encode()) if chosen.fitted.text else None,
+        "rule": blobs.put(encode(rule)),
+        "speed": encode(next(one.speed for one in measured if one.name == choice.chosen)).decode(),
+        "choice": blobs.put(encode(choice)),
+    }
+
+
+def _measured(
+    builder: Builder,
+    bench: Bench,
+    rule: DecisionRule,
+    document: Document,
+    variant: Variant,
+    reference: Variant,
+    examples: Examples,
+    *,
+    now: datetime,
+) -> Measured:
+    speed = measure(
+        variant.onnx, examples.matrix[:TIMED_ROWS], clock=builder.clock_ns, repeats=builder.timings
+    )
+    evidence = evidence_of(builder, bench, rule, document, Pool.SELECT, variant.answers)
+    report = evaluate(
+        evidence,
+        stage=Stage.COMPRESSION,
+        now=now,
+        model=view_of(bench, variant.fitted, Pool.SELECT),
+        usual=False,
+    )
+    return Measured(
+        name=variant.name,
+        speed=speed,
+        parity=parity(reference.answers, variant.answers, rule, examples.columns),
+        costs=row_costs(rule, variant.answers, examples),
+        findings=(
+            *report.findings,
+            *budget_findings(builder.contract, speed, stage=Stage.COMPRESSION, now=now),
+        ),
+    )
+
+
+def _changes_of(reference: Fitted, variant: Fitted) -> dict[str, Parameter]:
+    before = dict(reference.settings)
+    return {name: value for name, value in variant.settings if before.get(name, object()) != value}
+
+
+def _version(builder: Builder, document: Document, bench: Bench, variant: Variant) -> ModelVersion:
+    return ModelVersion(
+        product=builder.contract.product.name,
+        task=builder.contract.decision.task,
+        classes=bench.classes,
+        algorithm=variant.fitted.algorithm,
+        params=variant.fitted.params,
+        seed=document["seed"],
+        contract=builder.contract.id,
+        snapshot=document["snapshot"],
+        encoding=bench.encoding,
+        trial=document["trial"],
+        artifact=digest_bytes(variant.onnx),
+        variant="" if variant.name == REFERENCE else variant.name,
+    )
+
+
+def _record_variants(
+    builder: Builder, choice: Choice, models: Mapping[str, ModelVersion], *, now: datetime
+) -> None:
+    product = builder.contract.product.name
+    reference = models[choice.rows[0].name].id
+    events: list[ModelTrained | VariantMeasured] = []
+    for row in choice.rows:
+        model = models[row.name]
+        if row.chosen or row is choice.rows[0]:
+            events.append(ModelTrained(id=model.id, model=model))
+        events.append(
+            VariantMeasured(
+                product=product,
+                model=model.id,
+                reference=reference,
+                speed=row.speed,
+                parity=row.parity,
+                chosen=row.chosen,
+                reason=row.reason,
+            )
+        )
+    builder.workspace.record_once(product, events, now=now)
+
+
+def _chosen_sentence(choice: Choice) -> str:
+    row = next(one for one in choice.rows if one.chosen)
+    return (
+        f"{len(choice.rows)} variants judged; chosen is {choice.chosen}: {row.speed.size_bytes / 1e3:,.0f} kB,"
+        f" {row.speed.p50_us:,.0f} us a row ({row.reason})"
+    )
+
+
+def choice_of(workspace: Workspace, document: Document) -> Choice:
+    """The Pareto table of a run."""
+    return decode(workspace.blobs.get(document["choice"]), Choice)
