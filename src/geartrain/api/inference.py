@@ -1,0 +1,320 @@
+"""`POST /v2/models/{name}[/versions/{v}]/infer`: the Open Inference Protocol for machines.
+
+A model is a product; its versions are the releases in its lane. The answer is the
+model's, without the decision: nothing is logged and nobody is asked to abstain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from geartrain.api.bodies import BodyLimits, Receive, Scope, header, read_body, require_json, require_plain
+from geartrain.api.calls import Call
+from geartrain.api.decisions import MOST_ROWS_AT_ONCE, RowLimits, admit
+from geartrain.api.errors import Refusal, Reply
+from geartrain.api.tensors import (
+    InferReply,
+    InferRequest,
+    Tensor,
+    TensorOutput,
+    datatype_of,
+    packed,
+    read_tensors,
+)
+from geartrain.domain.prediction import Floats, Predictions
+from geartrain.errors import GeartrainError, ModelUnknown, NotReady, ProductUnknown, RequestInvalid
+from geartrain.serving.admission import Admission
+from geartrain.serving.batching import MicroBatcher
+from geartrain.serving.deciding import model_failures
+from geartrain.serving.host import ServingHost
+from geartrain.serving.lanes import Lane, checks_of
+from geartrain.serving.requests import decode_body, refuse
+from geartrain.serving.runtime import Matrix, Served
+
+JSON_LENGTH = b"inference-header-content-length"
+FEATURES = "features"
+PROBABILITIES = "probabilities"
+LABEL = "label"
+VALUE = "value"
+
+_DECODER = msgspec.json.Decoder(InferRequest)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Query:
+    served: Served
+    matrix: Matrix
+    future: asyncio.Future[Floats]
+
+
+def lane_of(host: ServingHost, model: str) -> Lane:
+    """The releases of a model.
+
+    Raises:
+        ModelUnknown: It is not served here.
+    """
+    try:
+        return host.lane(model)
+    except ProductUnknown:
+        raise ModelUnknown("no model of that name is served here") from None
+
+
+def served_version(host: ServingHost, model: str, version: str | None) -> Served:
+    """The release that answers for a model, the champion where no version is named.
+
+    Raises:
+        ModelUnknown: No such model, or no such version of it.
+    """
+    lane = lane_of(host, model)
+    if version is None:
+        return lane.champion
+    for _, served in lane.served:
+        if served.release == version:
+            return served
+    raise ModelUnknown("no such version of the model is served here")
+
+
+def metadata(host: ServingHost, model: str, version: str | None) -> dict[str, object]:
+    """What the protocol tells about a model.
+
+    Raises:
+        ModelUnknown: No such model, or no such version of it.
+    """
+    served = served_version(host, model, version)
+    answers = (
+        [
+            {"name": PROBABILITIES, "datatype": "FP64", "shape": [-1, len(served.outputs)]},
+            {"name": LABEL, "datatype": "BYTES", "shape": [-1]},
+        ]
+        if served.task.has_classes
+        else [{"name": VALUE, "datatype": "FP64", "shape": [-1]}]
+    )
+    return {
+        "name": model,
+        "versions": [one.release for _, one in lane_of(host, model).served],
+        "platform": "onnx_onnxv1",
+        "inputs": [{"name": FEATURES, "datatype": "FP32", "shape": [-1, len(served.columns)]}],
+        "outputs": answers,
+    }
+
+
+class InferenceRoute:
+    """Answers inference requests from a host, for one event loop."""
+
+    def __init__(
+        self, host: ServingHost, admission: Admission, *, bodies: BodyLimits, rows: RowLimits
+    ) -> None:
+        self._host = host
+        self._admission = admission
+        self._bodies = bodies
+        self._rows = rows
+        self._batcher: MicroBatcher[_Query] | None = None
+
+    async def __call__(self, call: Call, scope: Scope, receive: Receive) -> Reply:
+        """Answer one request.
+
+        Raises:
+            GeartrainError: Nothing was inferred.
+            Refusal: The same, where HTTP has the reason.
+        """
+        served = served_version(self._host, call.subject, call.version)
+        promised_s = lane_of(self._host, call.subject).promised_s
+        split = _split_at(scope)
+        body = await read_body(scope, receive, most=self._bodies.inference, within_s=self._bodies.read_s)
+        call.mark("read")
+        admit(self._admission, promised_s)
+        try:
+            length = len(body) if split is None else split
+            if length > len(body):
+                raise RequestInvalid("the JSON part is longer than the body", where=JSON_LENGTH.decode())
+            request = decode_body(body[:length], _DECODER)
+            tensors = read_tensors(request, memoryview(body)[length:])
+            matrix = self._matrix(served, tensors)
+            call.mark("check")
+            values = await self._inferred(served, matrix)
+            call.mark("infer")
+        finally:
+            self._admission.leave(perf_counter())
+        reply = _reply(call.subject, served, request, values)
+        call.mark("write")
+        return reply
+
+    def _matrix(self, served: Served, tensors: dict[str, Tensor]) -> Matrix:
+        """One `features` tensor of shape (n, d), or one input for each column."""
+        if set(tensors) == {FEATURES} and FEATURES not in served.columns:
+            tensor = tensors[FEATURES]
+            if tensor.ndim != 2 or tensor.shape[1] != len(served.columns) or tensor.dtype == object:
+                raise RequestInvalid(
+                    "the features are not a table of numbers with the model's columns",
+                    where=FEATURES,
+                    found=f"shape {list(tensor.shape)}",
+                    hint=f"right is: shape [-1, {len(served.columns)}]",
+                )
+            return self._bounded(_float32(tensor))
+        columns = {name: _column(name, tensor) for name, tensor in tensors.items()}
+        if not columns or len({len(values) for values in columns.values()}) > 1:
+            raise RequestInvalid("the inputs are no columns of one length", where="inputs")
+        numeric = all(values.dtype != object for values in columns.values())
+        if numeric and set(columns) == set(served.columns):
+            return self._bounded(_float32(np.column_stack([columns[name] for name in served.columns])))
+        return self._encoded(served, columns)
+
+    def _encoded(self, served: Served, columns: dict[str, Tensor]) -> Matrix:
+        """Raw columns through the release's own features."""
+        checks = checks_of(served)
+        unknown = columns.keys() - checks.known - set(served.columns)
+        if unknown:
+            raise RequestInvalid(
+                f"{len(unknown)} of the inputs are not known to the model",
+                where="inputs",
+                hint=f"send one tensor `{FEATURES}`, or one input for each column of the model",
+            )
+        names = tuple(columns)
+        rows: list[dict[str, Any]] = [
+            {name: _plain(value) for name, value in zip(names, values, strict=True)}
+            for values in zip(*(columns[name].tolist() for name in names), strict=True)
+        ]
+        if not 0 < len(rows) <= self._rows.most:
+            raise RequestInvalid(f"a request holds 1 to {self._rows.most} rows", where="inputs")
+        violations = checks.violations(rows)
+        if violations:
+            raise refuse(violations)
+        return served.encode(rows, self._host.now())
+
+    def _bounded(self, matrix: Matrix) -> Matrix:
+        if not 0 < len(matrix) <= self._rows.most:
+            raise RequestInvalid(f"a request holds 1 to {self._rows.most} rows", where="inputs")
+        return matrix
+
+    async def _inferred(self, served: Served, matrix: Matrix) -> Floats:
+        loop = asyncio.get_running_loop()
+        if self._batcher is None:
+            self._batcher = MicroBatcher(
+                run=_run,
+                schedule=loop.call_soon,
+                weigh=lambda query: len(query.matrix),
+                most=MOST_ROWS_AT_ONCE,
+            )
+        parts = [matrix[i : i + MOST_ROWS_AT_ONCE] for i in range(0, len(matrix), MOST_ROWS_AT_ONCE)]
+        queries = [_Query(served=served, matrix=part, future=loop.create_future()) for part in parts]
+        alone = self._admission.in_flight == 1 and len(queries) == 1
+        for query in queries:
+            self._batcher.submit(query, alone=alone)
+        return np.concatenate(await asyncio.gather(*(query.future for query in queries)))
+
+
+def _run(queries: Sequence[_Query]) -> None:
+    """One model call for each release among *queries*; every query gets an answer."""
+    groups: dict[int, list[_Query]] = {}
+    for query in queries:
+        groups.setdefault(id(query.served), []).append(query)
+    try:
+        for group in groups.values():
+            _run_group(group)
+    finally:
+        for query in queries:
+            if not query.future.done():
+                query.future.set_exception(RuntimeError("the batch was not inferred"))
+
+
+def _run_group(group: Sequence[_Query]) -> None:
+    try:
+        matrix = group[0].matrix if len(group) == 1 else np.concatenate([query.matrix for query in group])
+        predictions: Predictions = group[0].served.predict(matrix)
+    except model_failures() as failure:
+        if len(group) == 1:
+            reason = (
+                failure if isinstance(failure, GeartrainError) else NotReady("the model could not answer")
+            )
+            group[0].future.set_exception(reason)
+            return
+        for query in group:
+            _run_group([query])
+        return
+    start = 0
+    for query in group:
+        end = start + len(query.matrix)
+        if not query.future.done():
+            query.future.set_result(predictions.values[start:end])
+        start = end
+
+
+def _split_at(scope: Scope) -> int | None:
+    """Where the JSON part ends and binary data begins; None where there is none."""
+    stated = header(scope, JSON_LENGTH)
+    if stated is None:
+        require_json(scope)
+        return None
+    require_plain(scope)
+    if not stated.isdigit() or len(stated) > 12:
+        raise Refusal(400, "http.bad-request", "inference-header-content-length is not a number")
+    return int(stated)
+
+
+def _column(name: str, tensor: Tensor) -> Tensor:
+    if tensor.ndim == 1 or (tensor.ndim == 2 and tensor.shape[1] == 1):
+        return tensor.reshape(-1)
+    raise RequestInvalid("an input for one column has the shape [n] or [n, 1]", where=name)
+
+
+def _float32(tensor: Tensor) -> Matrix:
+    with np.errstate(over="ignore"):
+        matrix = np.ascontiguousarray(tensor, dtype=np.float32)
+    if np.isinf(matrix).any():
+        raise RequestInvalid("a value is too large for the model's 32 bits", where="inputs")
+    return matrix
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _reply(model: str, served: Served, request: InferRequest, values: Floats) -> Reply:
+    offered: dict[str, Tensor] = {}
+    if served.task.has_classes:
+        names = np.array(served.outputs, dtype=object)
+        offered = {PROBABILITIES: values, LABEL: names[np.argmax(values, axis=1)]}
+    else:
+        offered = {VALUE: values[:, 0]}
+    wanted = {one.name: one.parameters for one in request.outputs} or {name: {} for name in offered}
+    unknown = wanted.keys() - offered.keys()
+    if unknown:
+        raise RequestInvalid(
+            "the model has no output of that name", where="outputs", hint=f"it has: {', '.join(offered)}"
+        )
+    all_binary = request.parameters.get("binary_data_output") is True
+    outputs: list[TensorOutput] = []
+    blobs: list[bytes] = []
+    for name, parameters in wanted.items():
+        tensor = offered[name]
+        binary = parameters.get("binary_data", all_binary) is True
+        blob = packed(tensor) if binary else b""
+        outputs.append(
+            TensorOutput(
+                name=name,
+                datatype=datatype_of(tensor),
+                shape=list(tensor.shape),
+                parameters={"binary_data_size": len(blob)} if binary else None,
+                data=None if binary else tensor.ravel().tolist(),
+            )
+        )
+        blobs.append(blob)
+    head = msgspec.json.encode(
+        InferReply(model_name=model, model_version=served.release, outputs=outputs, id=request.id)
+    )
+    if not any(blobs):
+        return Reply(status=200, body=head)
+    length = str(len(head)).encode()
+    return Reply(
+        status=200,
+        body=head + b"".join(blobs),
+        headers=((JSON_LENGTH, length),),
+        content_type=b"application/octet-stream",
+    )
