@@ -63,7 +63,8 @@ def _is_null(values: Values) -> Values:
 def _texts(transform: Callable[[str], object], kind: type) -> Callable[[Values], Values]:
     def apply(values: Values) -> Values:
         missing = None if kind is object else np.nan
-        return np.array([missing if item is None else transform(str(item)) for item in values], dtype=kind)
+        known = (None if item is None or item != item else item for item in values)  # noqa: PLR0124 - NaN
+        return np.array([missing if item is None else transform(str(item)) for item in known], dtype=kind)
 
     return apply
 
