@@ -46,6 +46,8 @@ def baseline_costs(evidence: Evidence, name: str) -> Floats | Unmeasured:
     rows where there is no history, which flatters them); `last-label`, the latest label
     that was known when the row happened; `simplest-model`; or a rule of the contract.
     """
+    if len(evidence) == 0:
+        return Unmeasured(reason="there is not one row")
     own = next((one for one in evidence.contract.baselines if one.name == name), None)
     if own is not None and own.rule is not None:
         try:

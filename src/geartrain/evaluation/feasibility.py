@@ -1,4 +1,4 @@
-"""Feasibility: can each clause be kept at all, with this data, on this machine, before anything is trained?
+"""Feasibility: whether each clause can be kept at all, with this data, before anything is trained.
 
 A clause that no amount of skill could *prove* with the rows at hand is said now, with the
 rows that it would take, and not after a month of work.
@@ -15,11 +15,12 @@ import numpy as np
 
 from geartrain.domain.clause import Clause, Comparison, Stage
 from geartrain.domain.contract import Contract
-from geartrain.domain.expression import Columns
+from geartrain.domain.expression import Columns, parse
 from geartrain.domain.finding import MOST_ROWS, Finding, Measurement, Status, judge
 from geartrain.domain.model import Speed
 from geartrain.domain.rule import DecisionRule, rule_of
 from geartrain.evaluation.baselines import ALWAYS, action_index
+from geartrain.evaluation.cost_metrics import expected_cost
 from geartrain.evaluation.evidence import Evidence, Unmeasured
 from geartrain.evaluation.judging import finding_of, measured
 from geartrain.stats.deciding import Indices, cost_tensor, realised_cost
@@ -84,14 +85,12 @@ class Feasibility:
     statements: tuple[str, ...]
 
 
-#: Which rows carry a share's information, and where its errors cannot go further: (all rows?, best value).
+#: The best value that each share can have: what a model without one error would show.
 SHARES = {
     "recall": 1.0, "specificity": 1.0, "precision": 1.0, "f1": 1.0, "accuracy": 1.0,
     "abstention_rate": 0.0, "coverage": 1.0,
 }  # fmt: skip
 COSTS = ("expected_cost", "cost_per_1000")
-#: Budget clauses and the measured floor that they are held against.
-FLOORS = ("latency_p50", "latency_p99", "artifact_size", "memory")
 
 
 def trivial_costs(rule: DecisionRule, truth: Indices, columns: Columns) -> tuple[tuple[str, float], ...]:
@@ -255,8 +254,6 @@ def _trivial(rule: DecisionRule, facts: Facts, name: str) -> float | None:
 
 def _unseen_cost(rule: DecisionRule, facts: Facts) -> float | None:
     """As `cost_metrics.unseen_cost` would allow for a model without one error; None where costs read columns."""
-    from geartrain.domain.expression import parse
-
     texts = [entry.cost for entry in rule.costs.entries] + [rule.costs.otherwise]
     if any(parse(text).columns for text in texts):
         return None
@@ -356,7 +353,7 @@ def _value(facts: Facts, quick: Evidence | None, currency: str) -> list[str]:
     name, cheapest = min(facts.trivial_costs, key=lambda one: one[1])
     told = [f"a perfect model would be worth up to {cheapest:.4g} {currency} a row over {name}"]
     if quick is not None and cheapest > 0:
-        cost = measured_cost(quick)
+        cost = expected_cost(quick, quick.everything, {})
         if isinstance(cost, Unmeasured):
             return told
         told.append(
@@ -365,9 +362,3 @@ def _value(facts: Facts, quick: Evidence | None, currency: str) -> list[str]:
         )
     return told
 
-
-def measured_cost(quick: Evidence) -> Measurement | Unmeasured:
-    """The quick model's mean cost per row."""
-    from geartrain.evaluation.cost_metrics import expected_cost
-
-    return expected_cost(quick, quick.everything, {})

@@ -153,6 +153,8 @@ def _violations(
     tolerance = _rounding(evidence, before)
     moved_at_all, violated = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
     for target, valid in raised(view.matrix[:, position], matrix[:, position]):
+        if not valid.any():
+            continue
         changed = matrix[valid]
         changed[:, position] = target[valid]
         after = respond(evidence, view, changed, parameters)
@@ -179,8 +181,8 @@ def raised(column: Matrix, values: Matrix) -> Iterator[tuple[Matrix, Mask]]:
             yield target, place + step < len(distinct)
         return
     low, high = np.quantile(distinct if _piled(column) else column[np.isfinite(column)], [0.1, 0.9])
-    for step in STEPS:
-        target = (values + step * (high - low)).astype(np.float32)
+    for share in STEPS:
+        target = (values + share * (high - low)).astype(np.float32)
         yield target, (target <= distinct[-1]) & (target > values)
 
 
