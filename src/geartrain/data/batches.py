@@ -16,12 +16,11 @@ from geartrain.data.coercing import timestamp
 from geartrain.data.documents import flat
 from geartrain.data.door import REASONS, ROW, Checked, check_rows, rows_as_text
 from geartrain.data.storable import json_text
+from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME
 from geartrain.domain.contract import BadRow, SourceKind, SourceTerms
 from geartrain.domain.data import Batch
 from geartrain.domain.digest import digest, digest_bytes
 
-EVENT_TIME = "_event_time"
-ARRIVAL_TIME = "_arrival_time"
 BATCH = "_batch"
 #: A quarantined row's own name: its batch and its place among the batch's bad rows.
 ID = "_id"

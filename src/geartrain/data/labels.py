@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from geartrain.data.batches import ARRIVAL_TIME, EVENT_TIME
 from geartrain.data.coercing import number, text
 from geartrain.data.snapshots import as_known
+from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME
 from geartrain.domain.contract import Contract
 
 LABEL = "_label"

@@ -7,17 +7,18 @@ row with the same `_id` says that it was repaired.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 import polars as pl
 
-from geartrain.data.batches import ARRIVAL_TIME, BATCH, EVENT_TIME, ID, OPEN, REPAIRED, STATE, batch_of
+from geartrain.data.batches import BATCH, ID, OPEN, REPAIRED, STATE, batch_of
 from geartrain.data.coercing import number, timestamp
 from geartrain.data.documents import column_of, read_documents
 from geartrain.data.door import REASONS, ROW, check_rows
+from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME, values_of
 from geartrain.domain.contract import FieldType, SourceTerms
 from geartrain.domain.data import Batch
 from geartrain.domain.digest import digest
@@ -101,18 +102,18 @@ def _mended(frame: pl.DataFrame, column: str, text: str, source: SourceTerms) ->
     values = {name: _values(frame, name, source) for name in expression.columns if name in frame.columns}
     results = expression.evaluate(values, rows=frame.height).tolist()
     before = frame[column].to_list() if column in frame.columns else [None] * frame.height
-    after = [old if new is None or new != new else new for old, new in zip(before, results, strict=True)]
+    lost = [new is None or (isinstance(new, float) and math.isnan(new)) for new in results]
+    after = [old if gone else new for old, new, gone in zip(before, results, lost, strict=True)]
     return column_of(column, after)
 
 
 def _values(frame: pl.DataFrame, name: str, source: SourceTerms) -> Values:
-    """A column for an expression: numbers as doubles, times as microseconds since 1970, the rest as text."""
+    """A column for an expression: text that the contract calls a number or a time is read as one."""
     dtype = frame.schema[name]
     terms = source.field(name)
     kind = terms.type if terms is not None else None
     if name in {source.event_time, source.arrival_time} or kind is FieldType.TIMESTAMP:
-        micros = frame.select(timestamp(name, dtype).cast(pl.Int64).cast(pl.Float64)).to_series()
-        return micros.to_numpy()
-    if kind in {FieldType.NUMBER, FieldType.INTEGER} or dtype.is_numeric():
-        return frame.select(number(name, dtype)).to_series().to_numpy()
-    return np.array(frame[name].to_list(), dtype=object)
+        return values_of(frame.select(timestamp(name, dtype)).to_series())
+    if kind in {FieldType.NUMBER, FieldType.INTEGER}:
+        return values_of(frame.select(number(name, dtype)).to_series())
+    return values_of(frame[name])

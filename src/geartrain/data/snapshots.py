@@ -11,13 +11,15 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from geartrain.data.batches import ARRIVAL_TIME, BATCH, EVENT_TIME
+from geartrain.data.batches import BATCH
 from geartrain.data.coercing import DTYPES, coerced
 from geartrain.data.documents import flat
 from geartrain.data.door import door_fields
+from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME
 from geartrain.domain.contract import Contract, DataTerms, SourceTerms
 from geartrain.domain.data import Snapshot, SourceVersion
 from geartrain.errors import SnapshotEmpty
@@ -113,27 +115,25 @@ def _column_digest(series: pl.Series) -> bytes:
     kind, values = _canonical(series)
     hasher = hashlib.sha256(kind.encode())
     hasher.update(series.is_null().to_numpy().tobytes())
-    if isinstance(values, pl.Series):
-        hasher.update(values.to_numpy().tobytes())
-    else:
-        hasher.update(values)
+    hasher.update(values)
     return hasher.digest()
 
 
-def _canonical(series: pl.Series) -> tuple[str, pl.Series | bytes]:
+def _canonical(series: pl.Series) -> tuple[str, bytes]:
     match series.dtype:
         case pl.Boolean():
-            return "truth", series.fill_null(value=False)
+            return "truth", series.fill_null(value=False).to_numpy().tobytes()
         case pl.Int64():
             bounds = (series.min(), series.max())
             if all(isinstance(one, int) and abs(one) <= _EXACT for one in bounds):
                 return _canonical(series.cast(pl.Float64))
-            return "whole", series.fill_null(0)
+            return "whole", series.fill_null(0).to_numpy().tobytes()
         case pl.Float64():
-            plain = (series + 0.0).fill_null(0.0)
-            return "number", plain.set(plain.is_nan(), float("nan"))
+            numbers = series.fill_null(0.0).to_numpy() + 0.0  # -0.0 is 0.0
+            numbers[np.isnan(numbers)] = np.nan  # and of the many NaNs one is taken
+            return "number", numbers.tobytes()
         case pl.Datetime():
-            return "time", series.cast(pl.Int64).fill_null(0)
+            return "time", series.cast(pl.Int64).fill_null(0).to_numpy().tobytes()
         case pl.Binary():
             return _canonical(series.bin.encode("hex"))
         case _:
