@@ -142,7 +142,8 @@ def _release(desk: Desk, text: ReleaseText | None, clauses: tuple[Clause, ...]) 
     known = tuple(clause.path for clause in clauses)
     for index, path in enumerate(text.abort_on):
         steps: Path = tuple(path.split("."))
-        if path not in known and desk.document.value(steps) is None:
+        section = str(steps[0])
+        if path not in known and desk.document.value(steps) is None and desk.whole(section):
             desk.wrong(
                 ("release", "abort_on", index),
                 f"there is no clause `{path}`",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from geartrain.contract.promises import (
     AtLeastPromise,
@@ -26,19 +26,19 @@ from geartrain.contract.scalars import (
     Cost,
     Duration,
     Number,
+    OneOrMore,
     PositiveDuration,
     RoleName,
     Section,
     Share,
     Slug,
     Words,
-    as_list,
     wrong,
 )
 from geartrain.domain.contract import BadRow, Cause, FieldType, Missing, RetrainingAction, SourceKind
 
-Texts = Annotated[list[Words], BeforeValidator(as_list)]
-Roles = Annotated[list[RoleName], BeforeValidator(as_list), Field(min_length=1)]
+Texts = Annotated[list[Words], OneOrMore()]
+Roles = Annotated[list[RoleName], Field(min_length=1), OneOrMore()]
 Whole = Annotated[int, Field(ge=1)]
 
 
@@ -313,7 +313,7 @@ class ReleaseText(Section):
 
     sign: Roles | None = None
     """The roles that sign a release; all four where left out."""
-    retrained_sign: Annotated[list[RoleName], BeforeValidator(as_list)] | None = None
+    retrained_sign: Annotated[list[RoleName], OneOrMore()] | None = None
     """The roles that sign an automatic retraining; the same where left out."""
     two_roles_one_person: bool = False
     """Whether one person may sign for two roles."""

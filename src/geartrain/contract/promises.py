@@ -18,6 +18,7 @@ from geartrain.contract.scalars import (
     Condition,
     Grouping,
     Number,
+    OneOrMore,
     PositiveDuration,
     Rate,
     Reason,
@@ -27,13 +28,12 @@ from geartrain.contract.scalars import (
     Size,
     Slug,
     Words,
-    as_list,
     nearest_of,
     wrong,
 )
 from geartrain.domain.clause import Severity, Stage
 
-Columns = Annotated[list[ColumnName], BeforeValidator(as_list), Field(min_length=1)]
+Columns = Annotated[list[ColumnName], Field(min_length=1), OneOrMore()]
 
 
 class Definition(StrEnum):

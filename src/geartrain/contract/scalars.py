@@ -11,13 +11,24 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from geartrain.contract import units
 from geartrain.domain.expression import parse as parse_expression
 from geartrain.domain.roles import Role
 from geartrain.errors import ExpressionInvalid
+
+#: How many known words an answer lists.
+MOST_NAMED = 20
 
 
 class Section(BaseModel):
@@ -197,9 +208,19 @@ AsText = Annotated[
 ]
 
 
-def as_list(value: Any) -> Any:
-    """A list as it is, one value as a list of it."""
-    return value if isinstance(value, list) else [value]
+class OneOrMore:
+    """Marks a list type that may be written as its one item alone."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Make a list of a single value before the list is validated."""
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, list) else [value], handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Let an editor accept both."""
+        several = handler(core)
+        return {"anyOf": [several["items"], several]}
 
 
 def _filled(value: Any) -> Any:
@@ -276,4 +297,7 @@ def nearest_of(found: object, known: tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(str(found).lower(), [str(one) for one in known], n=1, cutoff=0.7)
-    return f"did you mean `{near[0]}`?" if near else "one of " + ", ".join(str(one) for one in known)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+    return "one of " + ", ".join(str(one) for one in known[:MOST_NAMED]) + more

@@ -85,7 +85,7 @@ def duration(text: str) -> Seconds:
     if not unit:
         raise UnitInvalid(f"{amount} of what? The unit is missing", expected)
     parts = _PART.findall(text)
-    if len(parts) > 1 and not _PART.sub("", text).strip(" ,"):
+    if unit not in SECONDS_PER and len(parts) > 1 and not _PART.sub("", text).strip(" ,"):
         return Seconds(sum(float(part) * _factor(name, SECONDS_PER, expected) for part, name in parts))
     return Seconds(_float(amount, expected) * _factor(unit, SECONDS_PER, expected))
 

@@ -64,6 +64,7 @@ def validate(document: Document) -> tuple[Shape, tuple[Problem, ...]]:
     for name, content in document.content.items():
         if name not in fields:
             _report(findings, (name,), "extra_forbidden", found=name)
+            damaged.update(section for section in fields if nearest_of(name, (section,)).startswith("did"))
             continue
         standing, whole = _standing(name, copy.deepcopy(content), findings, empty)
         if standing is not None:
