@@ -1,0 +1,101 @@
+"""Which past to learn from: the windows are tried on the last labelled block, the cheapest wins.
+
+Learning only from what came after an alarm is often worse than never retraining: the
+rows are few and the alarm may be late. So the choice is made by back-test, and a shorter
+window must beat a longer one clearly: many rows need no luck.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+#: A shorter window must be cheaper than the best longer one by this share of its cost.
+LEAST_GAIN = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Rows since a time; None means all."""
+
+    name: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What a model trained on one window cost per decision on the block; None where none could be trained."""
+
+    window: Window
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The window to train on, and why."""
+
+    window: Window
+    tried: tuple[Tried, ...]
+    reason: str
+
+
+def candidates(*, changed: datetime | None, window_s: float | None, until: datetime) -> tuple[Window, ...]:
+    """The windows worth trying, the longest first: all, the contract's, since the change.
+
+    *until* is the beginning of the block that they will be tried on. A change that is
+    not before it leaves nothing to learn from and is no candidate.
+    """
+    found = [Window(name="all", since=None)]
+    recent = None if window_s is None else until - timedelta(seconds=window_s)
+    if recent is not None:
+        found.append(Window(name="last", since=recent))
+    if changed is not None and changed < until:
+        found.append(Window(name="since the change", since=changed))
+    return tuple(sorted(found, key=lambda one: (one.since is not None, one.since or until)))
+
+
+def choose_window(windows: tuple[Window, ...], score: Callable[[datetime | None], float | None]) -> Choice:
+    """Try each window with *score*, the mean cost on the last labelled block of a model trained since a time.
+
+    *score* gives None (or NaN) where no model can be trained, such as on one class only.
+    *windows* go from the longest to the shortest; where none can be tried the first is
+    taken, and that is said.
+
+    >>> from datetime import UTC
+    >>> day = datetime(2026, 1, 1, tzinfo=UTC)
+    >>> windows = candidates(changed=day, window_s=None, until=day + timedelta(days=9))
+    >>> choose_window(windows, lambda since: 0.5 if since is None else 0.3).window.name
+    'since the change'
+
+    Raises:
+        ValueError: There is no window to choose from.
+    """
+    if not windows:
+        raise ValueError("there is no window to choose from")
+    tried = tuple(Tried(window=window, cost=_number(score(window.since))) for window in windows)
+    best: Tried | None = None
+    for one in tried:
+        if one.cost is not None and (best is None or _clearly_cheaper(one.cost, best.cost)):
+            best = one
+    if best is None:
+        return Choice(
+            window=windows[0],
+            tried=tried,
+            reason="no window could be tried on labelled rows; the longest is taken",
+        )
+    told = ", ".join(
+        f"{one.window.name}: {'not trainable' if one.cost is None else f'{one.cost:.4g}'}" for one in tried
+    )
+    return Choice(
+        window=best.window, tried=tried, reason=f"cheapest on the last labelled block ({told} per decision)"
+    )
+
+
+def _clearly_cheaper(cost: float, than: float | None) -> bool:
+    return than is None or cost < than - LEAST_GAIN * abs(than)
+
+
+def _number(cost: float | None) -> float | None:
+    return cost if cost is not None and math.isfinite(cost) else None

@@ -1,0 +1,59 @@
+"""The window is chosen by back-test, and the choice says why."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from geartrain.retraining.window import candidates, choose_window
+
+UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+WINDOWS = candidates(changed=UNTIL - 5 * DAY, window_s=30 * 86_400.0, until=UNTIL)
+
+
+def test_candidates_go_from_the_longest_to_the_shortest():
+    """All, the contract's window, since the change; a change inside the block is none."""
+    assert [one.name for one in WINDOWS] == ["all", "last", "since the change"]
+    old = candidates(changed=UNTIL - 90 * DAY, window_s=30 * 86_400.0, until=UNTIL)
+    assert [one.name for one in old] == ["all", "since the change", "last"]
+    assert [one.name for one in candidates(changed=UNTIL, window_s=None, until=UNTIL)] == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("costs", "name"),
+    [
+        ((0.5, 0.4, 0.3), "since the change"),
+        ((0.3, 0.4, 0.5), "all"),
+        ((0.3, 0.299, 0.298), "all"),
+        ((None, 0.4, 0.5), "last"),
+        ((0.5, math.nan, 0.4), "since the change"),
+        ((-5.0, -4.0, -6.0), "since the change"),
+        ((0.0, 0.0, 0.0), "all"),
+    ],
+)
+def test_the_cheapest_window_wins_and_a_tie_goes_to_more_rows(costs, name):
+    """Clearly cheaper wins; nearly equal keeps the longer; what cannot be trained is passed over."""
+    table = dict(zip((one.since for one in WINDOWS), costs, strict=True))
+
+    choice = choose_window(WINDOWS, table.__getitem__)
+
+    assert choice.window.name == name
+    assert [one.window for one in choice.tried] == list(WINDOWS)
+    assert "cheapest" in choice.reason
+
+
+def test_without_labels_the_longest_is_taken_and_that_is_said():
+    """Where nothing could be tried, the reason does not pretend a back-test."""
+    choice = choose_window(WINDOWS, lambda _since: None)
+
+    assert choice.window.name == "all"
+    assert "no window could be tried" in choice.reason
+
+
+def test_no_window_is_an_error():
+    """An empty list has no choice."""
+    with pytest.raises(ValueError, match="no window"):
+        choose_window((), lambda _since: 0.0)
