@@ -143,10 +143,10 @@ class Application:
 
     def _count(self, call: Call, reply: Reply) -> None:
         seconds = perf_counter() - call.started
-        self.metrics.requests.labels(call.route, str(reply.status)).inc()
+        self.metrics.request(call.route, str(reply.status)).inc()
         self.metrics.duration.labels(call.route).observe(seconds)
         for stage, took in call.stages():
-            self.metrics.stages.labels(stage).observe(took)
+            self.metrics.stage(stage).observe(took)
         self._logger.info(
             "answered",
             route=call.route,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -43,6 +44,10 @@ class ServingMetrics:
         self.shadow_dropped = self._counter(
             "shadow_dropped", "Rows that the shadow release did not decide about.", "product"
         )
+        # Looking a label set up costs more than counting it, so the hot route keeps them.
+        self.stage = cache(self.stages.labels)
+        self.request = cache(self.requests.labels)
+        self.decision = cache(self.decisions.labels)
         self._in_flight = self._gauge("in_flight", "Decision and inference requests in the server.")
         self._ready = self._gauge("ready", "1 where traffic should come here.")
         self._pending = self._gauge("log_pending", "Decisions that wait for the prediction log's journal.")
@@ -53,7 +58,7 @@ class ServingMetrics:
         """Count what was answered."""
         for one in decisions:
             by = "abstained" if one.abstained else "fallback" if one.fallback else "model"
-            self.decisions.labels(one.product, one.arm, one.action, by).inc()
+            self.decision(one.product, one.arm, one.action, by).inc()
 
     def render(self, host: ServingHost, *, in_flight: int) -> bytes:
         """The metrics in Prometheus' text format, the gauges read now."""
