@@ -17,7 +17,7 @@ _WRITER = """
 import sys
 from geartrain.adapters.lake import DeltaLake
 from geartrain.testing.lake import rows_at
-lake = DeltaLake(sys.argv[1])
+lake = DeltaLake(sys.argv[1], compact_every=3)
 name, count, size = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 print("ready", flush=True)
 for number in range(count):
@@ -69,6 +69,34 @@ def test_small_files_are_joined_as_appends_go_on(tmp_path):
     assert len(lake.batches("p/s")) == 12
     assert len(DeltaLake(tmp_path)._fresh("p/s").file_uris()) <= 5
     assert not DeltaLake(tmp_path).append("p/s", rows_at([0], x=[0]), batch="b0")
+
+
+def test_a_batch_is_remembered_when_the_old_log_is_gone(tmp_path):
+    """Delta forgets old commits after a month; what was taken must not be taken again for that."""
+    lake = DeltaLake(tmp_path, compact_every=5)
+    for number in range(7):
+        lake.append("p/s", rows_at([number], x=[number]), batch=f"b{number}")
+    lake.compact("p/s")
+    for commit in (tmp_path / "p" / "s" / "_delta_log").glob("*.json"):
+        if int(commit.stem) <= 5:
+            commit.unlink()
+
+    again = DeltaLake(tmp_path)
+    assert [again.append("p/s", rows_at([9], x=[9]), batch=f"b{number}") for number in range(7)] == [
+        False
+    ] * 7
+    assert again.scan("p/s").num_rows == 7
+
+
+def test_a_table_that_was_idle_is_compacted(tmp_path):
+    """A month later the last commit may live in the checkpoint alone."""
+    lake = DeltaLake(tmp_path)
+    lake.append("p/s", rows_at([1], x=[1]), batch="b1")
+    lake._held("p/s").create_checkpoint()
+    (tmp_path / "p" / "s" / "_delta_log" / f"{0:020}.json").unlink()
+
+    DeltaLake(tmp_path).compact("p/s")
+    assert DeltaLake(tmp_path).scan("p/s").num_rows == 1
 
 
 def test_an_append_of_ten_thousand_rows_is_quick(tmp_path):

@@ -145,10 +145,12 @@ class DeltaLake:
 
     def _join_files(self, held: Any) -> None:
         """Old files stay for a week, so a reader that began before is not cut off."""
+        before = held.version()
         held.optimize.compact(target_size=_FILE_BYTES)
+        if held.version() != before:
+            _flush(Path(held.table_uri.removeprefix("file://")), held.version())
         held.create_checkpoint()
         held.vacuum(dry_run=False)
-        _flush(Path(held.table_uri.removeprefix("file://")), held.version())
 
     def _held(self, table: str) -> Any | None:
         """The table at its newest version, kept open between appends; None where there is none."""
