@@ -44,7 +44,7 @@ MOST_INTEGER = 2**63 - 1
 
 def _numbers(values: Values) -> NDArray[np.float64]:
     if values.dtype == object:
-        return np.array([_number(item) for item in values], dtype=np.float64)
+        return np.array([_number(item) for item in values.ravel()], dtype=np.float64).reshape(values.shape)
     return values.astype(np.float64, copy=False)
 
 

@@ -199,8 +199,10 @@ def _more_relevant(clause: Clause, measurement: Measurement) -> int | None:
     half_width = measurement.value - measurement.low if toward_low else measurement.high - measurement.value
     if have <= 0 or distance <= 0 or half_width <= 0:
         return None
-    needed = have * (half_width / distance) ** 2
-    return None if needed > MOST_ROWS else max(1, math.ceil(needed) - have)
+    ratio = half_width / distance
+    if ratio > math.sqrt(MOST_ROWS / have):
+        return None
+    return max(1, math.ceil(have * ratio**2) - have)
 
 
 def _more_rows(measurement: Measurement, more_relevant: int | None) -> int | None:
