@@ -241,6 +241,9 @@ def test_names_that_geartrain_keeps_are_refused(payments, now):
     """A feed cannot overwrite the lake's own clocks."""
     with pytest.raises(SourceUnreadable, match="keeps for itself"):
         check_rows(payments, read_documents([row(_arrival_time="2020-01-01")]), now=now)
+    assert check_rows(payments, read_documents([row(_id="mongo")]), now=now).good["_id"].to_list() == [
+        "mongo"
+    ]
 
 
 def test_no_rows_are_no_error(payments, now):

@@ -18,6 +18,7 @@ import polars as pl
 from geartrain.data.coercing import DTYPES, NOT_OF_TYPE, coerced, missing, timestamp
 from geartrain.data.documents import UNREADABLE, flat
 from geartrain.data.storable import json_text
+from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME
 from geartrain.domain.contract import FieldTerms, FieldType, SourceKind, SourceTerms
 from geartrain.errors import ColumnMissing, SourceUnreadable
 
@@ -25,10 +26,8 @@ from geartrain.errors import ColumnMissing, SourceUnreadable
 ROW = "_row"
 #: A bad row's reasons, as a JSON list of text.
 REASONS = "_reasons"
-#: Names that geartrain gives; a feed that brings one would overwrite its own bookkeeping.
-RESERVED = frozenset(
-    {"_event_time", "_arrival_time", "_batch", ROW, REASONS, "_id", "_state", "_label", "_label_time"}
-)
+#: Names that geartrain gives in a source's table; a feed that brings one would overwrite its bookkeeping.
+RESERVED = frozenset({EVENT_TIME, ARRIVAL_TIME, "_batch", "_label", "_label_time", "_mature", "_decision"})
 
 #: A clock may run ahead by so much before its times are no longer believed.
 AHEAD = timedelta(days=1)
@@ -67,7 +66,8 @@ def check_rows(source: SourceTerms, frame: pl.DataFrame, *, now: datetime) -> Ch
         ColumnMissing: A column that the contract requires is in no row.
         SourceUnreadable: The delivery uses a name that geartrain keeps for itself.
     """
-    taken = sorted(RESERVED.intersection(frame.columns))
+    fields = door_fields(source)
+    taken = sorted(RESERVED.union(f"={terms.name}" for terms in fields).intersection(frame.columns))
     if taken:
         raise SourceUnreadable(
             "the delivery uses column names that geartrain keeps for itself",
@@ -78,7 +78,6 @@ def check_rows(source: SourceTerms, frame: pl.DataFrame, *, now: datetime) -> Ch
     if frame.height == 0:
         return Checked(good=pl.DataFrame(), bad=_no_bad_rows(), is_bad=pl.Series([], dtype=pl.Boolean))
     delivered = flat(frame)
-    fields = door_fields(source)
     rows = _out_of_nested(delivered, fields)
     _demand_columns(source, fields, rows, delivered=frame)
     judged = rows.with_columns(**{f"={terms.name}": _value(terms, rows) for terms in fields})
