@@ -21,6 +21,7 @@ from geartrain.api.bodies import BodyLimits, Receive, Scope, read_body, require_
 from geartrain.api.calls import Call
 from geartrain.api.errors import Refusal, Reply
 from geartrain.api.metrics import ServingMetrics
+from geartrain.domain.columns import as_text
 from geartrain.domain.prediction import Decision
 from geartrain.errors import GeartrainError, RequestInvalid
 from geartrain.serving.admission import Admission
@@ -28,7 +29,7 @@ from geartrain.serving.batching import MicroBatcher
 from geartrain.serving.host import ServingHost
 from geartrain.serving.journal import LoggedDecision
 from geartrain.serving.lanes import Ask, answer, decide_in_shadow
-from geartrain.serving.requests import DecisionRequest, RowChecks, decode_body, refuse, text_of
+from geartrain.serving.requests import DecisionRequest, RowChecks, decode_body, refuse
 
 #: Rows that one model call takes; a larger request is cut, so that others get their turn.
 MOST_ROWS_AT_ONCE: Final = 128
@@ -181,7 +182,7 @@ class DecisionRoute:
             raise RequestInvalid("decision ids are unique and not empty", where="decision_ids")
         keys = _names(request.keys, len(rows), "keys")
         if keys is None:
-            keys = tuple(_text(row.get(key)) for row in rows)
+            keys = tuple(as_text(row.get(key)) or "" for row in rows)
         ask = Ask(
             rows=rows,
             ids=ids if ids is not None else tuple(self._host.new_id() for _ in rows),
@@ -339,7 +340,3 @@ def _names(names: list[str] | None, rows: int, where: str) -> tuple[str, ...] | 
     if any(len(name) > LONGEST_NAME for name in names):
         raise RequestInvalid(f"a name has at most {LONGEST_NAME} characters", where=where)
     return tuple(names)
-
-
-def _text(value: object) -> str:
-    return "" if value is None else text_of(value)

@@ -17,10 +17,11 @@ from geartrain.api.bodies import BodyLimits, Receive, Scope, read_body, require_
 from geartrain.api.decisions import CLOCK_TOLERANCE
 from geartrain.api.errors import Reply
 from geartrain.api.metrics import ServingMetrics
+from geartrain.domain.columns import as_text
 from geartrain.domain.prediction import Outcome
 from geartrain.errors import DecisionUnknown, NotReady, RequestInvalid
 from geartrain.serving.host import OutcomeStatus, ServingHost
-from geartrain.serving.requests import EventRequest, OutcomeItem, OutcomeRequest, decode_body, text_of
+from geartrain.serving.requests import EventRequest, OutcomeItem, OutcomeRequest, decode_body
 from geartrain.serving.runtime import Served
 
 MOST_ITEMS: Final = 10_000
@@ -107,7 +108,7 @@ def _report(item: OutcomeItem, status: OutcomeStatus, problem: str = "") -> Outc
 
 def _label(item: OutcomeItem, served: Served) -> str | None:
     """The label as text, or None where the product cannot have such a truth."""
-    text = text_of(item.label)
+    text = as_text(item.label) or ""
     if served.task.has_classes:
         return text if text in served.rule.classes else None
     if isinstance(item.label, bool):

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from types import UnionType
 
 import msgspec
 import numpy as np
 
 from geartrain.domain.clause import Scalar
+from geartrain.domain.columns import as_number, microseconds
 from geartrain.domain.contract import FieldTerms, FieldType
 from geartrain.domain.expression import Columns, Values
 from geartrain.domain.prediction import Row
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_INTEGER = 2**63 - 1
 
 
 def columns_of(
     rows: Sequence[Mapping[str, object]], names: Sequence[str], fields: Sequence[FieldTerms] = ()
 ) -> Columns:
-    """The columns *names* of *rows*: numbers as float64 with NaN, text as objects with None.
+    """The columns *names* of *rows*, in the form that `geartrain.domain.columns` gives a table's.
 
-    A column that no field declares is a number where it holds no text.
+    A column that no field declares is what its values are.
     """
     kinds = {terms.name: terms.type for terms in fields}
     return {name: _column([row.get(name) for row in rows], kinds.get(name)) for name in names}
@@ -30,25 +31,28 @@ def columns_of(
 
 def _column(values: list[object], kind: FieldType | None) -> Values:
     if kind is FieldType.TIMESTAMP:
-        return np.array([_microseconds(value) for value in values], dtype=np.float64)
-    textual = kind in (FieldType.STRING, FieldType.TEXT, FieldType.OBJECT)
-    if textual or (kind is None and any(isinstance(value, str) for value in values)):
-        column = np.empty(len(values), dtype=object)
-        column[:] = values
-        return column
-    return np.array([_number(value) for value in values], dtype=np.float64)
+        values = [_microseconds(value) for value in values]
+        if None not in values:
+            return np.array(values, dtype=np.int64)
+    elif kind in (FieldType.NUMBER, FieldType.INTEGER) or (kind is None and _are(values, int | float)):
+        return np.array([as_number(value) for value in values], dtype=np.float64)
+    elif _are(values, bool) and None not in values:
+        return np.array(values, dtype=bool)
+    column = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):  # one by one: a value may be a list itself
+        column[place] = value
+    return column
 
 
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, bool | int | float) else float("nan")
+def _are(values: list[object], kind: type | UnionType) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(
+        isinstance(value, kind) and isinstance(value, bool) is (kind is bool) for value in known
+    )
 
 
-def _microseconds(value: object) -> float:
-    if isinstance(value, str):
-        moment = datetime.fromisoformat(value)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH).total_seconds() * 1e6
-    return _number(value)
+def _microseconds(value: object) -> object:
+    return microseconds(datetime.fromisoformat(value)) if isinstance(value, str) else value
 
 
 def logged_row(row: Mapping[str, object]) -> Row:

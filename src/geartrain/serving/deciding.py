@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from geartrain.domain.columns import as_text
 from geartrain.domain.contract import Abstention
 from geartrain.domain.expression import Columns, parse
 from geartrain.domain.prediction import Decision, Floats, Predictions
@@ -23,7 +24,6 @@ from geartrain.domain.task import Task
 from geartrain.errors import GeartrainError, RequestInvalid
 from geartrain.serving.columns import columns_of
 from geartrain.serving.reasons import reasons_of
-from geartrain.serving.requests import text_of
 from geartrain.serving.routing import Arm
 from geartrain.serving.runtime import Matrix, RawRow, Served
 from geartrain.stats.deciding import ABSTAINED, decide
@@ -145,7 +145,7 @@ def _answers(served: Served, matrix: Matrix) -> Predictions:
 
 def _key_of(served: Served, row: RawRow) -> str:
     value = row.get(served.key) if served.key else None
-    return "" if value is None else text_of(value)
+    return as_text(value) or ""
 
 
 def _cause(failure: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, assert_never
 
 import msgspec
 
+from geartrain.domain.columns import as_text
 from geartrain.domain.contract import FieldTerms, FieldType
 from geartrain.errors import RequestInvalid
 
@@ -237,9 +238,9 @@ def _compiled(terms: FieldTerms) -> _FieldCheck:
             number = float(value)  # type: ignore[arg-type]  # is_kind has seen a number
             if (low is not None and number < low) or (high is not None and number > high):
                 return False
-        if allowed and text_of(value) not in allowed:
+        if allowed and as_text(value) not in allowed:
             return False
-        return pattern is None or pattern.fullmatch(text_of(value)) is not None
+        return pattern is None or pattern.fullmatch(as_text(value) or "") is not None
 
     return _FieldCheck(
         name=terms.name,
@@ -266,14 +267,3 @@ def _kind_check(kind: FieldType) -> tuple[str, Callable[[object], bool]]:
             return "an object or a list", lambda value: isinstance(value, dict | list)
         case _:
             assert_never(kind)
-
-
-def text_of(value: object) -> str:
-    """A JSON scalar as the contract writes it: `true`, `3` for 3.0, text as it is."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case _:
-            return str(value)
