@@ -99,7 +99,7 @@ COLUMNS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     columns=COLUMNS,
     label=NAMES,
