@@ -7,6 +7,7 @@ from geartrain.domain.clause import Stage
 from geartrain.domain.finding import Status
 from geartrain.domain.model import Speed
 from geartrain.domain.rule import rule_of
+from geartrain.errors import Problem
 from geartrain.evaluation.feasibility import Facts, Verdict, feasibility, trivial_costs
 
 BREAST = (("benign", 357), ("malignant", 212))
@@ -109,17 +110,18 @@ def test_budgets_are_held_against_a_measured_floor(build):
 
 
 def test_a_contradiction_is_named(build):
-    """Two clauses that cannot both hold are both told so, in the words of whoever found it."""
+    """A clause at whose path the contract contradicts itself cannot be kept, in the words of whoever found it."""
+    found = Problem(path="success.rest.at_most", line=3, column=1, message="who abstains cannot act")
     told, result = prospects(
         build,
         build.clause("success.recall", "recall", at_least=0.5),
         build.clause("success.rest", "abstention_rate", at_most=0.1),
-        contradictions=((("success.recall", "success.rest"), "who abstains cannot act"),),
+        contradictions=(found,),
     )
-    assert told["success.recall"].verdict is told["success.rest"].verdict is Verdict.CANNOT
-    assert (
-        "success.recall and success.rest cannot hold together: who abstains cannot act" in result.statements
-    )
+    assert told["success.recall"].verdict is Verdict.UNKNOWN
+    assert told["success.rest"].verdict is Verdict.CANNOT
+    assert told["success.rest"].reason == "who abstains cannot act"
+    assert any("contradicts the rest of the contract: who abstains" in one for one in result.statements)
 
 
 def test_fairness_needs_two_groups(build):

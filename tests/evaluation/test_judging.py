@@ -9,6 +9,7 @@ from geartrain.domain.clause import Stage
 from geartrain.domain.finding import Status
 from geartrain.domain.prediction import Predictions
 from geartrain.domain.task import Task
+from geartrain.domain.wire import decode, encode
 from geartrain.evaluation.judging import Report, evaluate
 from geartrain.stats.needed import relevant_for_proportion
 
@@ -203,3 +204,11 @@ def test_diabetes_a_regression(build):
     assert status["plausibility.sex"] is Status.BROKEN
     assert status["fairness.sex"] is Status.KEPT
     assert {one.name for one in report.baselines} == {"mean"}
+
+
+def test_a_report_survives_json(seen, build):
+    """A report goes through JSON and back as the same value with the same id."""
+    report = judged(build, seen, build.clause("success.auc", "auc", at_least=0.5))
+    again = decode(encode(report), Report)
+    assert again == report
+    assert again.id == report.id

@@ -92,6 +92,18 @@ def test_an_error_never_seen_is_allowed_for(build, measured):
     assert "zero-failures" in value.method
 
 
+def test_the_cost_interval_covers_rare_dear_errors(build):
+    """1 tumour in 50 missed at a price of 50: the high end lies below the true cost in at most 5 % of 300 draws."""
+    generator = np.random.default_rng(4)
+    truth = np.repeat([1, 0], [64, 107])
+    missed = 0
+    for seed in range(300):
+        acted = generator.random(171) < np.where(truth == 1, 0.98, 0.1)
+        value = measure(build.binary(acted * 0.9, truth, seed=seed), "expected_cost")
+        missed += value.high < (64 * 0.02 * 50 + 107 * 0.1) / 171
+    assert missed / 300 <= 0.05
+
+
 def test_costs_may_read_columns(build, measured):
     """A missed fraud costs its amount; a row without an amount is decided by nobody and costs what that costs."""
     contract = build.contract(costs=build.costs(false_negative="amount"))
@@ -227,7 +239,7 @@ def test_precision_at_capacity_takes_the_contract_or_the_clause(build, measured)
     assert measured(measure(evidence, "precision_at_capacity")).value == 0.5
     known = measured(measure(evidence, "precision_at_capacity", parameters={"known": "known"}))
     assert known.value == 1.0
-    two = {"k": 2, "period_s": 86_400.0}
+    two = {"k": 2, "period": 86_400.0}
     assert measured(measure(evidence, "precision_at_capacity", parameters=two)).value == 0.5
     silent = build.binary([0.9], [1])
     assert "how many" in measure(silent, "precision_at_capacity").reason

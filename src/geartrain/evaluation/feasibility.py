@@ -19,6 +19,7 @@ from geartrain.domain.expression import Columns, parse
 from geartrain.domain.finding import MOST_ROWS, Finding, Measurement, Status, judge
 from geartrain.domain.model import Speed
 from geartrain.domain.rule import DecisionRule, rule_of
+from geartrain.errors import Problem
 from geartrain.evaluation.baselines import ALWAYS, action_index
 from geartrain.evaluation.cost_metrics import expected_cost
 from geartrain.evaluation.evidence import Evidence, Unmeasured
@@ -109,17 +110,16 @@ def feasibility(
     now: datetime,
     quick: Evidence | None = None,
     floor: Speed | None = None,
-    contradictions: tuple[tuple[tuple[str, ...], str], ...] = (),
+    contradictions: tuple[Problem, ...] = (),
 ) -> Feasibility:
     """Say for each clause of success, fairness, plausibility and budget whether it can be kept.
 
     *quick* holds the cross-fitted answers of a quick model; it is evidence, so its clauses
     get findings, and it never proves that another model could not do better. *floor* is
-    the fastest and smallest serving path measured on this machine. *contradictions* name
-    clauses that cannot hold together, with the reason.
+    the fastest and smallest serving path measured on this machine. *contradictions* are what
+    the contract room found that cannot hold together, each at the path of a clause.
     """
     findings, prospects = [], []
-    clashing = {path: reason for paths, reason in contradictions for path in paths}
     for clause in contract.clauses:
         if clause.section not in {"success", "fairness", "plausibility", "budget"}:
             continue
@@ -128,8 +128,9 @@ def feasibility(
         else:
             finding = _quick_finding(clause, quick, now)
             prospect = _statistical(contract, clause, facts, finding)
-        if clause.path in clashing:
-            prospect = Prospect(clause=clause.path, verdict=Verdict.CANNOT, reason=clashing[clause.path])
+        clash = next((one for one in contradictions if f"{one.path}.".startswith(f"{clause.path}.")), None)
+        if clash is not None:
+            prospect = Prospect(clause=clause.path, verdict=Verdict.CANNOT, reason=clash.message)
         findings.append(finding)
         prospects.append(prospect)
     return Feasibility(
@@ -330,7 +331,7 @@ def _statements(
     facts: Facts,
     quick: Evidence | None,
     prospects: tuple[Prospect, ...],
-    contradictions: tuple[tuple[tuple[str, ...], str], ...],
+    contradictions: tuple[Problem, ...],
 ) -> tuple[str, ...]:
     currency = contract.costs.currency if contract.costs else "units"
     told = [f"{facts.rows:,} labelled rows, about {facts.proving_rows:,} of them to prove the promises with"]
@@ -340,7 +341,7 @@ def _statements(
         f"without a model, {name} costs {cost:.4g} {currency} a row" for name, cost in facts.trivial_costs
     ]
     told += _value(facts, quick, currency)
-    told += [f"{' and '.join(paths)} cannot hold together: {reason}" for paths, reason in contradictions]
+    told += [f"{one.path} contradicts the rest of the contract: {one.message}" for one in contradictions]
     told += [
         f"{one.clause}: {one.verdict}, {one.reason}" for one in prospects if one.verdict is Verdict.CANNOT
     ]
@@ -361,4 +362,3 @@ def _value(facts: Facts, quick: Evidence | None, currency: str) -> list[str]:
             f" it removes {1 - cost.value / cheapest:.0%} of that"
         )
     return told
-

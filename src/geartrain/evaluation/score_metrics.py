@@ -84,7 +84,7 @@ def log_loss(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured
 def precision_at_capacity(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
     """The share of right ones among the k highest-scored entities of each period.
 
-    Parameters: `k`, `period_s`, `entity` a column; the contract's capacity where
+    Parameters: `k`, `period` in seconds, `entity` a column; the contract's capacity where
     they are silent. `known` names a column of yes and no: rows of entities known
     before are not looked at. Equal to the Fraud Detection Handbook's card precision@k.
     """
@@ -92,7 +92,7 @@ def precision_at_capacity(evidence: Evidence, mask: Mask, parameters: Parameters
         return reason
     capacity = evidence.contract.decision.capacity
     k = parameters.get("k") or (capacity.most if capacity else None)
-    period_s = parameters.get("period_s") or (capacity.period_s if capacity else None)
+    period_s = parameters.get("period") or (capacity.period_s if capacity else None)
     entity = parameters.get("entity") or (capacity.entity if capacity else None)
     if not isinstance(k, int | float) or not isinstance(period_s, int | float):
         return Unmeasured(reason="neither the clause nor the decision says how many in which period")

@@ -172,7 +172,7 @@ def precision_at(
         if entities is None:
             best, right = scores[inside], positive[inside]
         else:
-            kept = [row for row in inside if entities[row] not in found] if found else inside
+            kept = inside[~np.isin(entities[inside], list(found))] if found else inside
             if len(kept) == 0:
                 continue
             names, codes = np.unique(entities[kept], return_inverse=True)
