@@ -67,7 +67,10 @@ def schema() -> Answer:
 
     document = written()
     return Answer(
-        schema="contract-schema/1", ok=True, result=document, text=json.dumps(document, indent=2, sort_keys=True)
+        schema="contract-schema/1",
+        ok=True,
+        result=document,
+        text=json.dumps(document, indent=2, sort_keys=True),
     )
 
 

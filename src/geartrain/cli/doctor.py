@@ -66,7 +66,12 @@ def _packages() -> list[Check]:
             checks.append(Check(name=name, well=True, found=version(name)))
         except PackageNotFoundError:
             checks.append(
-                Check(name=name, well=False, found="not installed", hint="run `make setup`, or pip install geartrain")
+                Check(
+                    name=name,
+                    well=False,
+                    found="not installed",
+                    hint="run `make setup`, or pip install geartrain",
+                )
             )
     return checks
 

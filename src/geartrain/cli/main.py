@@ -12,13 +12,13 @@ from pathlib import Path
 
 import click
 
+from geartrain.cli.answer import error_document, wants_json, write_document
 from geartrain.errors import (
     EXIT_COULD_NOT_RUN,
     EXIT_OUR_BUG,
     EXIT_YES,
     GeartrainError,
 )
-from geartrain.cli.answer import error_document, wants_json, write_document
 
 #: Every verb group: where it lives and its line in the overview. Help must not import them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -72,7 +72,9 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # no
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say the version."
 )
@@ -119,7 +121,9 @@ def run(given: list[str]) -> int:
 def _tell(error: GeartrainError, *, as_json: bool) -> int:
     click.echo(str(error), err=True)
     if as_json:
-        write_document({"schema": "geartrain.error/1", "ok": False, "result": None, "error": error.to_document()})
+        write_document(
+            {"schema": "geartrain.error/1", "ok": False, "result": None, "error": error.to_document()}
+        )
     return error.exit_code
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import click
 
 from geartrain.cli.answer import Answer, answering
-from geartrain.cli.options import Moment, loaded, moment_of, now_option, opened, product_option, workspace_option
+from geartrain.cli.options import (
+    Moment,
+    loaded,
+    moment_of,
+    now_option,
+    opened,
+    product_option,
+    workspace_option,
+)
 from geartrain.domain.digest import short
 from geartrain.domain.roles import Role
 from geartrain.release import answers
@@ -255,8 +263,12 @@ def live_at(workspace: Path | None, folder: Path, time: datetime) -> Answer:
             f"{answer.release}\nlive since {answer.since:%Y-%m-%d %H:%M} UTC,"
             f" approved by {', '.join(answer.approved_by) or 'nobody'}"
         )
-        text += "".join(f"\nwaived: {one.clause} until {one.expires_at:%Y-%m-%d}: {one.reason}" for one in answer.waivers)
-    return Answer(schema="release-live-at/1", ok=answer.release is not None, result={"live": answer}, text=text)
+        text += "".join(
+            f"\nwaived: {one.clause} until {one.expires_at:%Y-%m-%d}: {one.reason}" for one in answer.waivers
+        )
+    return Answer(
+        schema="release-live-at/1", ok=answer.release is not None, result={"live": answer}, text=text
+    )
 
 
 @release.command()

@@ -74,4 +74,4 @@ def _plain_name(name: str) -> str:
 
 def typical_of(profile: Profile) -> dict[str, float]:
     """The typical value of each column of a reference profile: what reasons compare with."""
-    return {column.name: column.typical for column in profile.columns if column.typical is not None}
+    return {column.name: column.mean for column in profile.numbers if column.known}

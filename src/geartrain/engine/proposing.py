@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geartrain.compression.budgeting import budget_findings
 from geartrain.domain.clause import Stage
@@ -12,11 +13,19 @@ from geartrain.domain.digest import short
 from geartrain.domain.events import ContractAdopted, FindingsRecorded
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.model import ModelVersion, Pool, Speed
-from geartrain.domain.prediction import Floats
 from geartrain.domain.release import Release
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.wire import decode, encode
-from geartrain.engine.bench import Builder, Document, bench_of, evidence_of, fitted_of, open_pool, view_of
+from geartrain.engine.bench import (
+    Bench,
+    Builder,
+    Document,
+    bench_of,
+    evidence_of,
+    fitted_of,
+    open_pool,
+    view_of,
+)
 from geartrain.engine.bundles import environment, keep_bundle
 from geartrain.engine.products import Product
 from geartrain.engine.releasing import carry_out
@@ -79,13 +88,27 @@ def judge(builder: Builder, document: Document) -> Document:
         f"{len(findings)} clauses judged on {len(evidence):,} sealed rows: "
         + ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     )
-    search_rows = bench.rows.take(bench.split.search)
+    reference = bench.rows.take(_reference_rows(bench))
     return {
         "findings": blobs.put(encode(findings)),
         "report": blobs.put(encode(report)),
-        "profile": blobs.put(profile_bytes(build_profile(search_rows.features.to_arrow()))),
-        "mean_cost": _finite_mean(evidence.costs),
+        "profile": blobs.put(profile_bytes(build_profile(reference.features.to_arrow()))),
+        "costs": blobs.put(encode([float(cost) for cost in evidence.costs if np.isfinite(cost)])),
     }
+
+
+def _reference_rows(bench: Bench) -> NDArray[np.int64]:
+    """The rows that live traffic is compared with: the latest ones, whose windows are filled.
+
+    Of rows that were split by time those are the two later pools; the first weeks of a
+    history have no past to look back at and would make every later day look changed.
+    """
+    later = np.concatenate([bench.split.select, bench.split.verdict])
+    by_time = (
+        len(later) > 0 and bench.rows.times_us[bench.split.search].max() <= bench.rows.times_us[later].min()
+    )
+    rows = later if by_time else np.concatenate([bench.split.search, later])
+    return np.sort(rows)
 
 
 def offer(builder: Builder, document: Document) -> Document:
@@ -137,11 +160,6 @@ def _offer(
     )
     if isinstance(answer, Refusal):
         raise ReleaseRefused(answer.reason, where=f"release {short(release.id)}", hint=answer.do)
-
-
-def _finite_mean(costs: Floats) -> float | None:
-    known = costs[np.isfinite(costs)]
-    return float(known.mean()) if len(known) else None
 
 
 def report_of(workspace: Workspace, document: Document) -> Report:

@@ -135,7 +135,7 @@ def take_rows(
         version = SourceVersion(
             source=OUTCOMES,
             rows=outcomes.height,
-            content=content_digest(outcomes.sort("key", ARRIVAL_TIME, "label")),
+            content=content_digest(outcomes.drop("_batch").sort("key", ARRIVAL_TIME, "label")),
         )
         snapshot = replace(snapshot, sources=(*snapshot.sources, version))
         labelled = _with_outcomes(labelled, outcomes, data.decisions.key)

@@ -1,0 +1,123 @@
+"""Which rows to train on: windows tried out on the last labelled block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from geartrain.domain.clause import Parameter
+from geartrain.domain.columns import microseconds
+from geartrain.domain.contract import Contract
+from geartrain.domain.features import Encoding, FeatureSet
+from geartrain.domain.rule import DecisionRule, rule_of
+from geartrain.engine.products import Product
+from geartrain.engine.rows import Rows, classes_of, take_rows, truth_of
+from geartrain.engine.workspace import Workspace
+from geartrain.errors import SnapshotEmpty, TrainingImpossible
+from geartrain.features.encoding import encode, fit_encoding
+from geartrain.retraining.window import Choice, candidates, choose_window
+from geartrain.stats.fitted import Fitted
+from geartrain.training.examples import Examples, row_costs
+from geartrain.training.fitting import fit
+from geartrain.training.recipe import Recipe
+
+#: The last part of the labelled rows that windows are tried on.
+BLOCK = 0.2
+
+
+def labelled(contract: Contract, rows: Rows, classes: tuple[str, ...]) -> Rows:
+    """The rows whose label is known."""
+    truth = truth_of(contract, rows, classes)
+    known = truth >= 0 if classes else np.isfinite(truth)
+    return rows.take(np.flatnonzero(known).astype(np.int64))
+
+
+def quick_fit(
+    contract: Contract,
+    features: FeatureSet,
+    recipe: Recipe,
+    settings: dict[str, Parameter],
+    rows: Rows,
+    *,
+    classes: tuple[str, ...],
+    seed: int,
+) -> tuple[Encoding, DecisionRule, Fitted]:
+    """Fit settings that are known already on labelled rows: no search, no pools, no gates."""
+    encoding = fit_encoding(features, rows.features)
+    rule = rule_of(contract, classes)
+    examples = Examples(
+        matrix=encode(encoding, rows.features), truth=truth_of(contract, rows, classes), columns=rows.columns
+    )
+    return encoding, rule, fit(recipe, settings, examples, rule, seed=seed)
+
+
+def window_for(
+    workspace: Workspace,
+    product: Product,
+    settings: dict[str, Parameter],
+    *,
+    changed: datetime | None,
+    now: datetime,
+    seed: int,
+) -> Choice:
+    """Try the whole history, the contract's window and the rows since the change; take the cheapest."""
+    contract = product.contract
+    terms = contract.retraining
+    _, every = take_rows(workspace, contract, product.features, known_at=now)
+    classes = classes_of(contract, every)
+    rows = labelled(contract, every, classes)
+    times = rows.times_us
+    if len(times) < 2:
+        raise SnapshotEmpty("no labelled row is known yet", where=contract.product.name)
+    cut = int(np.quantile(times, 1 - BLOCK))
+    block = rows.take(np.flatnonzero(times >= cut).astype(np.int64))
+    until = datetime.fromtimestamp(cut / 1e6, tz=now.tzinfo)
+    windows = candidates(changed=changed, window_s=terms.window_s if terms else None, until=until)
+    return choose_window(
+        windows, _scorer(product, settings, rows, times, cut, block, classes=classes, seed=seed)
+    )
+
+
+def _scorer(
+    product: Product,
+    settings: dict[str, Parameter],
+    rows: Rows,
+    times: np.ndarray,
+    cut: int,
+    block: Rows,
+    *,
+    classes: tuple[str, ...],
+    seed: int,
+) -> Callable[[datetime | None], float | None]:
+    def score(since: datetime | None) -> float | None:
+        begin = microseconds(since) if since else int(times.min())
+        taught = rows.take(np.flatnonzero((times >= begin) & (times < cut)).astype(np.int64))
+        try:
+            encoding, rule, fitted = quick_fit(
+                product.contract,
+                product.features,
+                product.recipe,
+                settings,
+                taught,
+                classes=classes,
+                seed=seed,
+            )
+        except TrainingImpossible:
+            return None
+        examples = Examples(
+            matrix=encode(encoding, block.features),
+            truth=truth_of(product.contract, block, classes),
+            columns=block.columns,
+        )
+        costs = row_costs(rule, fitted.predict(examples.matrix), examples)
+        known = costs[np.isfinite(costs)]
+        return float(known.mean()) if len(known) else None
+
+    return score
+
+
+def days_before(now: datetime, seconds: float | None) -> datetime | None:
+    """The beginning of a window that ends now."""
+    return None if seconds is None else now - timedelta(seconds=seconds)
