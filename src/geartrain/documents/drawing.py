@@ -42,7 +42,7 @@ class Frame:
         return self.height - self.bottom
 
 
-WIDE = Frame(name="wide", width=960, height=360, left=84, right=168, top=30, bottom=34, type=13)
+WIDE = Frame(name="wide", width=960, height=360, left=84, right=190, top=30, bottom=34, type=13)
 NARROW = Frame(name="narrow", width=360, height=270, left=46, right=10, top=28, bottom=32, type=12)
 
 
@@ -54,6 +54,7 @@ def figure(
     *,
     legend: str = "",
     table: str,
+    kind: str = "",
 ) -> str:
     """One chart: its drawings (frame, height, content), the legend and the table of the same numbers."""
     key = f"chart-{digest(chart)[:10]}"
@@ -65,7 +66,7 @@ def figure(
         for frame, height, content in drawings
     )
     return (
-        f'<figure class="chart"><figcaption>{text(title)}</figcaption>{legend}{pictures}'
+        f'<figure class="chart{f" {kind}" if kind else ""}"><figcaption>{text(title)}</figcaption>{legend}{pictures}'
         f"<details><summary>The numbers</summary>{table}</details></figure>"
     )
 

@@ -299,7 +299,7 @@ def _marks(
             groups.append((x, [(count, one)]))
     for row, (x, members) in enumerate(groups):
         said = "\n".join(f"{count}. {moment(one.at)}: {one.title}" for count, one in members)
-        name = str(members[0][0]) if len(members) == 1 else f"{members[0][0]}…{members[-1][0]}"
+        name = str(members[0][0]) if len(members) == 1 else f"{members[0][0]}\N{EN DASH}{members[-1][0]}"
         room = (groups[row + 1][0] if row + 1 < len(groups) else paper.frame.width) - x
         fits = room > 16 + CHARACTER * paper.frame.type * len(name)
         label = words(x + 8, y - 3, name, "event-number") if fits else ""

@@ -62,6 +62,7 @@ def reliability_chart(chart: ReliabilityChart) -> str:
         chart.description,
         (_reliability(chart, frame) for frame in frames),
         table=numbers_table(["predicted", "came true", "interval", "rows"], rows),
+        kind="square",
     )
 
 
@@ -193,14 +194,13 @@ def _reliability(chart: ReliabilityChart, frame: Frame) -> tuple[Frame, float, s
     for one in chart.bins:
         px, py = x(one.predicted), y(one.observed)
         # The area of a point grows with its rows, so that thin bins look thin.
-        radius = 3 + 6 * math.sqrt(one.rows / most)
+        radius = 2.5 + 4 * math.sqrt(one.rows / most)
         parts += [line(px, y(one.low), px, y(one.high), "whisker"), shape(0, px, py, radius, "value")]
+    below = 1.4 * frame.type
     parts.append(
-        words(frame.x_end, frame.height - 1, "predicted probability", "label", "end")
-        if frame.height > 400
-        else ""
+        words(frame.x_end, frame.y_end + 10 + frame.type + below, "predicted probability", "label", "end")
     )
-    return frame, frame.height, "".join(parts)
+    return frame, frame.height + below, "".join(parts)
 
 
 def _scatter(chart: ScatterChart, frame: Frame) -> tuple[Frame, float, str]:
@@ -248,7 +248,8 @@ def _scatter(chart: ScatterChart, frame: Frame) -> tuple[Frame, float, str]:
 
 
 def _dots(dots: list[Dot], frame: Frame, x: Scale, y: Scale) -> Iterator[str]:
-    labels = spread([y(one.y) for one in dots], 1.25 * frame.type, frame.top, frame.y_end)
+    # Names stand a little above their points, clear of the front's steps.
+    labels = spread([y(one.y) - 9 for one in dots], 1.25 * frame.type, frame.top, frame.y_end)
     for one, label_y in zip(dots, labels, strict=True):
         px, py = x(one.x), y(one.y)
         if one.y_low is not None and one.y_high is not None:
@@ -257,7 +258,7 @@ def _dots(dots: list[Dot], frame: Frame, x: Scale, y: Scale) -> Iterator[str]:
         yield shape(3 if one.chosen else 0 if one.front else 4, px, py, 6 if one.chosen else 4, kind)
         name = shortened(one.name, 26)
         leftward = px + 12 + CHARACTER * frame.type * len(name) > frame.width
-        offset, anchor = (-11, "end") if leftward else (11, "start")
-        if abs(label_y - py) > 0.6 * frame.type:
+        offset, anchor = (-9, "end") if leftward else (9, "start")
+        if abs(label_y - py) > 1.3 * frame.type:
             yield line(px, py, px + 0.8 * offset, label_y, "leader")
         yield words(px + offset, label_y + 0.35 * frame.type, name, f"dot-name {kind}", anchor)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from geartrain.documents.chart_nouns import Place
-from geartrain.documents.spelling import number
+from geartrain.documents.spelling import MINUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,14 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> tupl
 
 
 def tick_text(value: float) -> str:
-    """A tick's name."""
-    return number(value, 6) if abs(value) < 1e6 else f"{number(value / 1e6)}M"
+    """A tick's name.
+
+    >>> tick_text(1250.0), tick_text(0.25), tick_text(2.5e6)
+    ('1,250', '0.25', '2.5M')
+    """
+    size = abs(value)
+    text = f"{size / 1e6:,.6g}M" if size >= 1e6 else f"{size:,.6g}"
+    return f"{MINUS}{text}" if value < 0 else text
 
 
 def _every(start: datetime, end: datetime, step: timedelta, form: str) -> tuple[tuple[datetime, str], ...]:
@@ -121,7 +127,8 @@ def _every(start: datetime, end: datetime, step: timedelta, form: str) -> tuple[
     ticks: list[tuple[datetime, str]] = []
     while (at := zero + count * step) <= end:
         midnight = (at.hour, at.minute) == (0, 0)
-        ticks.append((at, f"{at.day} {at:%b}" if midnight or not form else f"{at:{form}}"))
+        year = f" {at.year}" if not ticks or (at.month, at.day) == (1, 1) else ""
+        ticks.append((at, f"{at.day} {at:%b}{year}" if midnight or not form else f"{at:{form}}"))
         count += 1
     return tuple(ticks)
 
