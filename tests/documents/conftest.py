@@ -37,7 +37,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 RELEASE = "ab" * 32
 
 
-def finding(path: str = "success.recall", value: float | None = 0.97, half: float = 0.02, **changes) -> Finding:
+def finding(
+    path: str = "success.recall", value: float | None = 0.97, half: float = 0.02, **changes
+) -> Finding:
     terms = {"metric": "recall", "comparison": Comparison.AT_LEAST, "bound": 0.95, "owner": Role.DOMAIN}
     clause = Clause(path=path, **(terms | changes))
     seen = None
@@ -48,7 +50,9 @@ def finding(path: str = "success.recall", value: float | None = 0.97, half: floa
     return judge(clause, seen, stage=Stage.RELEASE, now=START)
 
 
-def policy(name: str, level: float, *, product: bool = False, days: int = 120, seed: float = 0.0) -> PolicySeries:
+def policy(
+    name: str, level: float, *, product: bool = False, days: int = 120, seed: float = 0.0
+) -> PolicySeries:
     """A cost that rises in the middle; the product's comes down again."""
     points = []
     for day in range(0, days, 3):
@@ -75,11 +79,19 @@ def events() -> tuple[TimelineEvent, ...]:
 
     return (
         one(7, EventKind.RELEASE, "First release goes live", "All four roles signed.", "Paula Prada"),
-        one(31, EventKind.INCIDENT, "The terminal feed fell silent", "For eleven hours; the fallback decided.", "engineering"),
+        one(
+            31,
+            EventKind.INCIDENT,
+            "The terminal feed fell silent",
+            "For eleven hours; the fallback decided.",
+            "engineering",
+        ),
         one(58, EventKind.DRIFT, "Spending habits change"),
         one(66, EventKind.INCIDENT, "Cost alarm", "Expected cost rose by 80%.", "domain"),
         one(67, EventKind.REFIT, "Retraining on the last 40 days"),
-        one(69, EventKind.REFUSAL, "The new model is not promoted", "Labels of the new pattern were immature."),
+        one(
+            69, EventKind.REFUSAL, "The new model is not promoted", "Labels of the new pattern were immature."
+        ),
         one(72, EventKind.REFIT, "Retraining again"),
         one(74, EventKind.RELEASE, "Second release goes live", "Challenger won the paired test."),
         one(95, EventKind.DRIFT, "New attack pattern"),
@@ -200,7 +212,11 @@ def line_chart_noun(**changes) -> LineChart:
         "description": "It rises, then it falls.",
         "y_label": "EUR per 1000",
         "series": (
-            Series(name="product", points=tuple((START + timedelta(days=d), 10.0 + d) for d in range(5)), leading=True),
+            Series(
+                name="product",
+                points=tuple((START + timedelta(days=d), 10.0 + d) for d in range(5)),
+                leading=True,
+            ),
             Series(name="never", points=tuple((START + timedelta(days=d), 20.0 - d) for d in range(5))),
         ),
     }

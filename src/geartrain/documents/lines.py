@@ -204,7 +204,7 @@ def _through(chart: LineChart, paper: _Paper) -> Iterator[str]:
 
 
 def _bound(chart: LineChart, paper: _Paper) -> Iterator[str]:
-    if chart.bound is not None:
+    if chart.bound is not None and _visible(chart.bound[0], logarithmic=chart.logarithmic):
         value, said = chart.bound
         y = paper.y(value)
         yield line(paper.frame.left, y, paper.frame.x_end, y, "bound")
