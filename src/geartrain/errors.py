@@ -41,6 +41,7 @@ rule foresaw) is a returned value, never one of these.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -330,3 +331,19 @@ class SettingInvalid(GeartrainError):
     """A setting in the environment or in `geartrain.toml` cannot be used."""
 
     code = "settings.invalid"
+
+
+def from_document(document: Mapping[str, object]) -> GeartrainError:
+    """The error that `to_document` wrote down, of its own class again; an unknown code is the family's.
+
+    >>> told = from_document(DiskFull("no room", where="lake").to_document())
+    >>> type(told).__name__, told.where
+    ('DiskFull', 'lake')
+    """
+    said = {name: str(document.get(name, "")) for name in ("message", "where", "found", "hint")}
+    code = document.get("code")
+    problems = document.get("problems")
+    if code == ContractInvalid.code and isinstance(problems, list):
+        return ContractInvalid(said["where"], tuple(Problem(**problem) for problem in problems))
+    kind = next((one for one in GeartrainError.__subclasses__() if one.code == code), GeartrainError)
+    return kind(said["message"], where=said["where"], found=said["found"], hint=said["hint"])

@@ -3,16 +3,22 @@
 Both run the same plans: a plan is a function of `Steps` and JSON arguments. DBOS keeps
 each finished step's result; after a crash the plan is run again from the top and its
 finished steps answer from there.
+
+An error of our own family ends a run: it is kept as its document, which survives any
+serialiser, and is raised again as what it was. A run that ended in an error is never
+gone on with; the same order given again begins a new attempt, whose id is the run's with
+the attempt's number.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from geartrain.errors import SettingInvalid
+from geartrain.errors import GeartrainError, SettingInvalid, from_document
 from geartrain.ports.workflow import Plan
 
 T = TypeVar("T")
@@ -20,6 +26,11 @@ T = TypeVar("T")
 #: DBOS resumes only runs of the version it was started with; a run must survive an upgrade
 #: of the code, so this changes only when a plan's steps change their meaning.
 PLANS_VERSION = "geartrain-plans-1"
+#: The key under which a run, or a step, leaves the error that ended it.
+_ERROR = "geartrain.error"
+_UNDER_WAY = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
+_DONE = "SUCCESS"
+_POLL_S = 0.05
 
 
 class MemoryWorkflows:
@@ -86,12 +97,21 @@ class DbosWorkflows:
             ) from error
 
     def run(self, run_id: str, plan: str, arguments: dict[str, object]) -> object:
-        """Run *plan*, or wait for the run of that id that was resumed when this process began."""
+        """Run *plan*, or wait for the run of that id that was resumed when this process began.
+
+        Raises:
+            GeartrainError: The plan ended in this error; the next call tries again.
+        """
         from dbos import SetWorkflowID
 
-        with SetWorkflowID(run_id):
+        attempt = run_id
+        number = 1
+        while self._failed(attempt):
+            number += 1
+            attempt = f"{run_id}.{number}"
+        with SetWorkflowID(attempt):
             handle = self._dbos.start_workflow(self._workflow, plan, arguments)
-        return handle.get_result()
+        return _demanded(handle.get_result())
 
     def unfinished(self) -> tuple[str, ...]:
         """The ids of runs that were cut off and are being gone on with."""
@@ -101,8 +121,22 @@ class DbosWorkflows:
         """Wait until every unfinished run has ended; launching has started them already."""
         waiting = self.unfinished()
         for run_id in waiting:
-            self._dbos.retrieve_workflow(run_id).get_result()
+            while self._status(run_id) in _UNDER_WAY:
+                time.sleep(_POLL_S)
         return waiting
+
+    def _status(self, run_id: str) -> str | None:
+        found = self._dbos.get_workflow_status(run_id)
+        return None if found is None else str(found.status)
+
+    def _failed(self, run_id: str) -> bool:
+        """Whether the run has ended without a result."""
+        status = self._status(run_id)
+        if status is None or status in _UNDER_WAY:
+            return False
+        if status != _DONE:
+            return True
+        return _error_in(self._dbos.retrieve_workflow(run_id).get_result()) is not None
 
     def close(self) -> None:
         """Stop the background threads; unfinished runs stay unfinished."""
@@ -116,7 +150,7 @@ def sqlite_url(path: Path) -> str:
 
 def _runner(plans: Mapping[str, Plan]) -> Callable[[str, dict[str, object]], object]:
     def geartrain_plan(plan: str, arguments: dict[str, object]) -> object:
-        return plans[plan](_Durable(), arguments)
+        return _told(lambda: plans[plan](_Durable(), arguments))
 
     return geartrain_plan
 
@@ -127,5 +161,25 @@ class _Durable:
     def step(self, name: str, work: Callable[[], T]) -> T:
         from dbos import DBOS
 
-        result: Any = DBOS.run_step({"name": name}, work)
-        return result  # type: ignore[no-any-return]  # what work returned, or the same through JSON
+        result: Any = DBOS.run_step({"name": name}, lambda: _told(work))
+        return _demanded(result)  # type: ignore[no-any-return]  # what work returned, or the same through JSON
+
+
+def _told(work: Callable[[], object]) -> object:
+    """What *work* returns, or the document of the error that stopped it."""
+    try:
+        return work()
+    except GeartrainError as error:
+        return {_ERROR: error.to_document()}
+
+
+def _error_in(result: object) -> GeartrainError | None:
+    document = result.get(_ERROR) if isinstance(result, dict) else None
+    return from_document(document) if isinstance(document, dict) else None
+
+
+def _demanded(result: Any) -> Any:
+    error = _error_in(result)
+    if error is not None:
+        raise error
+    return result

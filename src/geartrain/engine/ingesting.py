@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
+from geartrain.contract.scaffolding import NO_KEY
 from geartrain.data.batches import Prepared, batch_id, prepare_batch
+from geartrain.data.quarantine import Repaired, repair_rows, still_open
 from geartrain.data.reading import read_rows
 from geartrain.domain.contract import Contract, SourceKind, SourceTerms
 from geartrain.domain.data import Batch
-from geartrain.domain.events import BatchIngested
+from geartrain.domain.digest import short
+from geartrain.domain.events import BatchIngested, RowsRepaired
 from geartrain.engine.rows import data_of, frame_of, table_of
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import ProductUnknown, SourceUnreadable
@@ -66,8 +70,9 @@ class Door:
             known = self._already(name)
             if known is not None:
                 return Taken(batch=known, good=pl.DataFrame(), known=True)
+        rows = with_row_names(terms, frame, name)
         prepared = prepare_batch(
-            product, terms, frame, content=content, now=now, known=self._known_keys(terms, without=name)
+            product, terms, rows, content=content, now=now, known=self._known_keys(terms, without=name)
         )
         self._keep(terms, prepared, name)
         self._workspace.record_once(product, [BatchIngested(batch=prepared.batch)], now=now)
@@ -114,6 +119,61 @@ class Door:
             )
         return self._keys[terms.name]
 
+    def repair(
+        self,
+        source: str,
+        repairs: Mapping[str, str],
+        *,
+        now: datetime,
+        reason: str | None = None,
+    ) -> Repaired:
+        """Mend open rows of the quarantine and send them through the door again.
+
+        *reason* keeps to rows that are bad for it. Good rows first, then the marks: a kill
+        in between leaves rows that are mended again, into the same batch.
+
+        Raises:
+            ExpressionInvalid: A repair cannot be read.
+        """
+        product, terms = self._contract.product.name, self._terms(source)
+        table, lake = table_of(product, source), self._workspace.lake
+        waiting = still_open(frame_of(lake.scan(table + QUARANTINE)), reason=reason)
+        if waiting.height == 0:
+            batch = Batch(
+                id="",
+                product=product,
+                source=source,
+                rows=0,
+                accepted=0,
+                quarantined=0,
+                duplicates=0,
+                arrived_at=now,
+            )
+            return Repaired(batch=batch, good=pl.DataFrame(), marks=pl.DataFrame())
+        done = repair_rows(
+            product, terms, waiting, repairs, now=now, known=self._known_keys(terms, without="")
+        )
+        name = done.batch.id
+        if done.good.height:
+            lake.append(table, done.good.to_arrow(), batch=name)
+        if done.marks.height:
+            lake.append(table + QUARANTINE, done.marks.to_arrow(), batch=name)
+        event = RowsRepaired(
+            product=product,
+            source=source,
+            batch=name,
+            repaired=done.marks.height,
+            still_bad=waiting.height - done.marks.height,
+        )
+        self._workspace.record_once(product, [event], now=now)
+        self._keys.pop(source, None)
+        return done
+
+    def quarantined(self, source: str) -> pl.DataFrame:
+        """The open rows of a source's quarantine, with their reasons."""
+        table = table_of(self._contract.product.name, self._terms(source).name) + QUARANTINE
+        return still_open(frame_of(self._workspace.lake.scan(table)))
+
     def _terms(self, source: str) -> SourceTerms:
         data = data_of(self._contract)
         terms = data.source(source)
@@ -125,3 +185,16 @@ class Door:
                 hint="name one of these, or add the source to the contract",
             )
         return terms
+
+
+def with_row_names(source: SourceTerms, frame: pl.DataFrame, batch: str) -> pl.DataFrame:
+    """Name rows that nothing names: by their delivery and their place in it.
+
+    Only where the contract's key is `row_id`, which a scaffold writes when no column
+    names a row, and the delivery has no such column. The same file gives the same names;
+    the same row in another file is another row, because nobody can tell.
+    """
+    if source.key != NO_KEY or NO_KEY in frame.columns:
+        return frame
+    place = pl.int_range(pl.len()).cast(pl.String)
+    return frame.with_columns((pl.lit(f"{short(batch)}-") + place).alias(NO_KEY))
