@@ -12,7 +12,6 @@ import pytest
 from geartrain.contract.parsing import parse
 from geartrain.domain.events import Event
 from geartrain.errors import GeartrainError
-from geartrain.release.bundle_nouns import Loaded  # noqa: F401 - brings every subclass of the error family in
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
