@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from geartrain.errors import SettingInvalid, WorkspaceBusy, WorkspaceMissing
 
 if TYPE_CHECKING:
+    from geartrain.engine.living import Living
     from geartrain.engine.workspace import Workspace
     from geartrain.ports.workflow import Plan, Workflows
 
@@ -93,6 +94,28 @@ def open_workflows(settings: Settings, plans: Mapping[str, Plan]) -> Workflows:
 
     url = settings.database_url or sqlite_url(settings.root / "workflows.db")
     return DbosWorkflows(url, plans)
+
+
+def build_host(settings: Settings, *, tell: Callable[[str], None], products: Sequence[str] = ()) -> Living:
+    """Compose what a server needs of a workspace; `begin` loads what is live. No *products*: all of them.
+
+    Raises:
+        WorkspaceMissing: There is no workspace.
+        DiskFull: The prediction log cannot be written.
+    """
+    from uuid import uuid4
+
+    from geartrain.adapters.clock import SystemClock
+    from geartrain.engine.living import Living
+
+    return Living(
+        open_workspace(settings, create=False),
+        now=SystemClock().now,
+        new_id=lambda: f"d-{uuid4().hex}",
+        session=f"{os.getpid()}-{uuid4().hex[:8]}",
+        tell=tell,
+        only=products,
+    )
 
 
 @contextmanager

@@ -102,7 +102,10 @@ def _health(app: FastAPI, host: ServingHost, metrics: ServingMetrics, admission:
     @app.get("/health/ready", tags=["health"], summary="Whether traffic should come here, and why not")
     async def ready() -> Response:
         reasons = host.not_ready_because()
-        return _json({"ready": not reasons, "because": reasons}, 503 if reasons else 200)
+        document: dict[str, Any] = {"ready": not reasons, "because": reasons}
+        if host.problems:
+            document["problems"] = host.problems
+        return _json(document, 503 if reasons else 200)
 
     @app.get("/metrics", tags=["health"], summary="Prometheus metrics")
     async def scrape() -> Response:
@@ -117,7 +120,8 @@ def _products(app: FastAPI, host: ServingHost, metrics: ServingMetrics, limits: 
             arm.value: {"release": served.release, "task": served.task.value} for arm, served in lane.served
         }
         shares = {"canary": lane.shares.canary, "shadow": lane.shares.shadow}
-        return {"product": product, "arms": arms, "shares": shares}
+        problem = host.problems.get(product, "")
+        return {"product": product, "arms": arms, "shares": shares, "problem": problem}
 
     @app.get("/v1/products", tags=["products"], summary="The products that are live here")
     async def products() -> Response:

@@ -78,6 +78,7 @@ class ServingHost:
         self._lanes: Mapping[str, tuple[Lane, RowChecks]] = {}
         self._swapping = Lock()
         self._is_draining = False
+        self._problems: Mapping[str, str] = {}
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -143,6 +144,17 @@ class ServingHost:
         """Answer for *product* no more."""
         with self._swapping:
             self._lanes = {name: lane for name, lane in self._lanes.items() if name != product}
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """What went wrong with a product's releases while older ones go on answering."""
+        return self._problems
+
+    def set_problem(self, product: str, problem: str) -> None:
+        """Say what is wrong with *product*; empty where all is well again."""
+        with self._swapping:
+            others = {name: told for name, told in self._problems.items() if name != product}
+            self._problems = {**others, product: problem} if problem else others
 
     def stale_s(self, product: str, now: datetime) -> float | None:
         """How long the product's feeds have been silent, None where nobody watches."""

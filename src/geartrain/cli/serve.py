@@ -1,0 +1,75 @@
+"""`geartrain serve`: answer decisions over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from geartrain.cli.answer import Answer, answering
+from geartrain.cli.options import workspace_option
+from geartrain.cli.serving import LEVELS, serve_workspace
+
+folders_option = click.option(
+    "-p",
+    "--product",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Serve the product in this folder only; may be given again. Default: all with a live release.",
+)
+
+
+@click.command()
+@workspace_option
+@folders_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
+@click.option(
+    "--log",
+    "level",
+    type=click.Choice(LEVELS),
+    default="warning",
+    show_default=True,
+    help="What to write to standard error, as JSON lines.",
+)
+@click.option(
+    "--drain",
+    "drain_s",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to go on answering after SIGTERM while saying `not ready`.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the URL here when connections are taken.",
+)
+@answering
+def serve(
+    workspace: Path | None,
+    folders: tuple[Path, ...],
+    host: str,
+    port: int,
+    level: str,
+    drain_s: float,
+    ready_file: Path | None,
+) -> Answer:
+    """Answer decisions over HTTP with what is live; promotions and rollbacks take effect at once.
+
+    Stops at SIGTERM or Ctrl-C: requests under way are finished and their log is delivered.
+    """
+    from geartrain.engine.products import read_contract
+
+    names = tuple(read_contract(folder)[1].product.name for folder in folders)
+    served = serve_workspace(
+        workspace,
+        host=host,
+        port=port,
+        products=names,
+        level=level,
+        drain_s=drain_s,
+        ready_file=ready_file,
+    )
+    return Answer(schema="serve/1", ok=True, result=served, text="stopped; every answered decision is kept")

@@ -1,0 +1,157 @@
+"""`geartrain up`: API, worker and monitor, until somebody stops them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+
+from geartrain.cli.answer import Answer, answering
+from geartrain.cli.options import opened, settings, workspace_option
+from geartrain.cli.serving import LEVELS, serve_workspace
+from geartrain.cli.telling import PlainTeller
+from geartrain.errors import EXIT_COULD_NOT_RUN, EXIT_NO, EXIT_YES
+
+#: How long a child may take to end before it is ended; its durable steps are gone on with later.
+_LEAVE_S = 5.0
+
+
+@click.command()
+@workspace_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(1),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often the monitor looks.",
+)
+@click.option("--log", "level", type=click.Choice(LEVELS), default="warning", show_default=True)
+@click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), hidden=True)
+@click.option("--resume-only", is_flag=True, hidden=True, help="Go on with cut-off runs, then end.")
+@answering
+def up(
+    workspace: Path | None,
+    host: str,
+    port: int,
+    every_s: float,
+    level: str,
+    ready_file: Path | None,
+    resume_only: bool,  # noqa: FBT001 - click's way to give a flag
+) -> Answer:
+    """Keep everything running: the API, a worker that goes on with cut-off runs, the monitor.
+
+    Monitoring and retraining run in processes of their own, so they cost decisions no time.
+    """
+    if resume_only:
+        return _resumed(workspace)
+    root = settings(workspace).root
+    rounds = _Rounds(root, every_s=every_s)
+    try:
+        served = serve_workspace(
+            workspace,
+            host=host,
+            port=port,
+            level=level,
+            ready_file=ready_file,
+            on_ready=lambda _url: rounds.begin(),
+        )
+    finally:
+        rounds.end()
+    result = {**served, "rounds": rounds.made}
+    return Answer(schema="up/1", ok=True, result=result, text="stopped; every answered decision is kept")
+
+
+def _resumed(workspace: Path | None) -> Answer:
+    """Go on with every run that was cut off, and wait for its end."""
+    from geartrain.engine.plans import plans
+    from geartrain.wiring import only_worker, open_workflows
+
+    space = opened(workspace)
+    with only_worker(space.root):
+        named = plans(space, clock_ns=time.perf_counter_ns, teller=PlainTeller())
+        flows = open_workflows(settings(workspace), named)
+        try:
+            done = flows.resume()
+        finally:
+            flows.close()
+    return Answer(schema="resumed/1", ok=True, result={"runs": done}, text="\n".join(done))
+
+
+class _Rounds:
+    """Rounds of monitor and retrain, each command in a process of its own.
+
+    Attributes:
+        made: How many rounds were made.
+    """
+
+    def __init__(self, root: Path, *, every_s: float) -> None:
+        self.made = 0
+        self._root = root
+        self._every_s = every_s
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._work, name="rounds", daemon=True)
+
+    def begin(self) -> None:
+        """Begin in the background."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Begin nothing more, and let what runs end soon; a cut-off run is gone on with next time."""
+        self._ending.set()
+        with self._lock:
+            if self._child is not None:
+                self._child.terminate()
+        if self._thread.is_alive():
+            self._thread.join(_LEAVE_S)
+        with self._lock:
+            if self._child is not None:
+                self._child.kill()
+
+    def _work(self) -> None:
+        if (self._root / "workflows.db").exists():
+            self._command("up", "--resume-only", "-w", str(self._root))
+        while not self._ending.wait(self._every_s):
+            self._round()
+
+    def _round(self) -> None:
+        from geartrain.engine.folders import known_folders
+
+        for folder in known_folders(self._root).values():
+            for verb in ("monitor", "retrain"):
+                if folder.is_dir() and not self._ending.is_set():
+                    self._command(verb, "-p", str(folder), "-w", str(self._root))
+        self.made += 1
+
+    def _command(self, *arguments: str) -> None:
+        """Run one command of our own; "no" is an answer, an error is told."""
+        with self._lock:
+            if self._ending.is_set():
+                return
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "geartrain", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        said, complaint = self._child.communicate()
+        code = self._child.returncode
+        with self._lock:
+            self._child = None
+        if self._ending.is_set():
+            return
+        if code in (EXIT_YES, EXIT_NO):
+            for line in said.splitlines():
+                click.echo(f"  {arguments[0]}: {line}", err=True)
+        elif code >= EXIT_COULD_NOT_RUN or code < 0:
+            click.echo(f"  {arguments[0]} ended with {code}: {complaint.strip()}", err=True)

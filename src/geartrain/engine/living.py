@@ -1,0 +1,365 @@
+"""A workspace that serves: its live releases answer, and what people decide elsewhere takes effect here.
+
+`Living` holds all that a server needs of a workspace. It follows the ledger: a release
+that is promoted, put on a canary or rolled back by any process answers here a moment
+later, swapped whole, so that no request fails. A bundle that is not byte for byte what
+was signed is never loaded; what answered before goes on, and everybody is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Event, RLock, Thread
+
+import numpy as np
+
+from geartrain.domain.clause import Clause
+from geartrain.domain.columns import texts_of
+from geartrain.domain.contract import Contract
+from geartrain.domain.data import Batch
+from geartrain.domain.events import (
+    BatchIngested,
+    ContractAdopted,
+    Recorded,
+    Refused,
+    RolledBack,
+    StageEntered,
+)
+from geartrain.domain.features import Encoding
+from geartrain.domain.finding import Finding
+from geartrain.domain.prediction import Decision, Outcome
+from geartrain.domain.release import ReleaseStage
+from geartrain.engine.bundles import load_bundle
+from geartrain.engine.hosting import served_of, typical_of
+from geartrain.engine.live_features import LiveFeatures
+from geartrain.engine.logbook import log_records
+from geartrain.engine.outcomes import LoggedDecisions, OutcomeBook, rows_with_truth
+from geartrain.engine.releasing import releases
+from geartrain.engine.rows import data_of, frame_of, table_of
+from geartrain.engine.workspace import Workspace
+from geartrain.errors import BundleTampered, GeartrainError, ProductUnknown
+from geartrain.monitoring.profile import from_bytes
+from geartrain.release.state import Judged, ReleaseRecord, ReleaseState
+from geartrain.serving.host import OutcomeStatus, ServingHost
+from geartrain.serving.journal import LoggedDecision
+from geartrain.serving.log import LogLimits, PredictionLog
+from geartrain.serving.runtime import RawRow, Served
+
+JOURNAL = "journal"
+#: How often the ledger is looked at.
+LOOK_S = 0.5
+#: After so many looks a release that could not be loaded is tried again.
+_TRY_AGAIN_LOOKS = 20
+_LATENCY = "budget.latency_p99"
+_LOADING = "load the bundle"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Living:
+    """One product's parts.
+
+    Attributes:
+        contract: The champion's contract, as its bundle has it.
+        loaded: What was loaded for each role: the release and its share of the traffic.
+        troubles: What is wrong with a role's release.
+    """
+
+    features: LiveFeatures
+    outcomes: OutcomeBook
+    logged: LoggedDecisions
+    contract: Contract
+    loaded: dict[ReleaseStage, tuple[str, float]] = field(default_factory=dict)
+    troubles: dict[ReleaseStage, str] = field(default_factory=dict)
+
+
+class Living:
+    """Serves the live releases of a workspace's products.
+
+    *session* makes the journal's names unique over the life of the workspace. *tell* gets
+    a line for whoever reads the server's log. *only* names the products to serve; empty
+    serves all that were ever adopted here.
+
+    Attributes:
+        host: What the HTTP floor speaks to.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+        session: str,
+        tell: Callable[[str], None],
+        only: Sequence[str] = (),
+        limits: LogLimits | None = None,
+    ) -> None:
+        self._workspace = workspace
+        self._now = now
+        self._tell = tell
+        self._only = frozenset(only)
+        self._books = RLock()
+        self._products: dict[str, _Living] = {}
+        self._encodings: dict[str, Encoding] = {}
+        self._position = 0
+        self._changed: set[str] = set()
+        self._looks = 0
+        self._ending = Event()
+        self._follower: Thread | None = None
+        log = PredictionLog(workspace.root / JOURNAL, self._deliver, session=session, limits=limits)
+        self.host = ServingHost(
+            log=log,
+            now=now,
+            new_id=new_id,
+            record_outcomes=self._record_outcomes,
+            take_events=self._take_events,
+            find_decision=self._find_decision,
+            promises=self._promises,
+            staleness=self._staleness,
+        )
+
+    def begin(self) -> None:
+        """Load what is live now, and follow the ledger from here on.
+
+        Raises:
+            LedgerUnavailable: The ledger cannot be read.
+        """
+        self.look()
+        self._follower = Thread(target=self._follow, name="release-follower", daemon=True)
+        self._follower.start()
+
+    def end(self) -> None:
+        """Follow no more, and deliver what was answered."""
+        self._ending.set()
+        if self._follower is not None:
+            self._follower.join()
+        self.host.close()
+
+    def contract(self, product: str) -> Contract:
+        """The contract of the release that answers for *product*.
+
+        Raises:
+            ProductUnknown: None does.
+        """
+        return self._living(product).contract
+
+    def example_row(self, product: str) -> dict[str, object]:
+        """The first row of the product's decision source, as a request would send it; empty without rows."""
+        contract = self.contract(product)
+        source = data_of(contract).decisions
+        table = table_of(product, source.name)
+        names = tuple(one.name for one in source.fields if one.name != contract.decision.label)
+        held = frame_of(self._workspace.lake.scan(table, columns=names or None))
+        if not held.height:
+            return {}
+        row = held.row(0, named=True)
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in row.items()
+            if value is not None and not name.startswith("_") and name != contract.decision.label
+        }
+
+    def look(self) -> None:
+        """Take note of everything that the ledger tells since the last look.
+
+        Raises:
+            LedgerUnavailable: The ledger cannot be read; the next look begins where this one did.
+        """
+        with self._books:
+            for recorded in self._workspace.ledger.read_all(after=self._position):
+                self._note(recorded)
+                self._position = recorded.position
+            self._looks += 1
+            if self._looks % _TRY_AGAIN_LOOKS == 0:
+                # Somebody may have put back what was damaged.
+                self._changed |= set(self.host.problems)
+            for product in sorted(self._changed):
+                self._arrange(product)
+                self._changed.discard(product)
+
+    def _follow(self) -> None:
+        while not self._ending.wait(LOOK_S):
+            try:
+                self.look()
+            except (GeartrainError, OSError) as error:
+                self._tell(f"the ledger cannot be followed for now: {error}")
+
+    def _note(self, recorded: Recorded) -> None:
+        match recorded.event:
+            case ContractAdopted(product=name) | StageEntered(product=name) | RolledBack(product=name):
+                if not self._only or name in self._only:
+                    self._changed.add(name)
+            case BatchIngested(batch=batch) if batch.product in self._products:
+                self._products[batch.product].features.catch_up(batch, now=self._now())
+            case _:
+                return
+
+    # Releases.
+
+    def _arrange(self, product: str) -> None:
+        """Let exactly the releases answer that the ledger says should."""
+        state = releases(self._workspace, product)
+        if state.champion is None:
+            return
+        self._load_into(product, ReleaseStage.LIVE, state.champion, 1.0)
+        living = self._products.get(product)
+        if living is None:
+            return
+        challenger = state.record(state.challenger) if state.challenger else None
+        for stage in (ReleaseStage.CANARY, ReleaseStage.SHADOW):
+            if challenger is not None and challenger.stage is stage:
+                self._load_into(product, stage, challenger.id, challenger.share)
+            elif stage in living.loaded or stage in living.troubles:
+                self._put(product, stage, None, 0.0)
+                living.loaded.pop(stage, None)
+                living.troubles.pop(stage, None)
+        self.host.set_problem(product, "; ".join(living.troubles.values()))
+
+    def _load_into(self, product: str, stage: ReleaseStage, release: str, share: float) -> None:
+        living = self._products.get(product)
+        if living is not None and living.loaded.get(stage) == (release, share):
+            living.troubles.pop(stage, None)
+            return
+        try:
+            served = self._load(product, release)
+        except (GeartrainError, OSError) as error:
+            self._refuse(product, stage, release, error)
+            return
+        living = self._products[product]
+        self._put(product, stage, served, share)
+        living.loaded[stage] = (release, share)
+        living.troubles.pop(stage, None)
+
+    def _put(self, product: str, stage: ReleaseStage, served: Served | None, share: float) -> None:
+        match stage:
+            case ReleaseStage.CANARY:
+                self.host.set_canary(product, served, share=share)
+            case ReleaseStage.SHADOW:
+                self.host.set_shadow(product, served, share=share)
+            case _ if served is not None:
+                clause = self.contract(product).clause(_LATENCY)
+                self.host.swap(product, served, promised_s=clause.bound / 1e3 if clause else None)
+            case _:
+                return
+
+    def _load(self, product: str, release: str) -> Served:
+        """The release, checked byte for byte and tried once, with the features that it needs."""
+        loaded = load_bundle(self._workspace, release)
+        if loaded.release.product != product:
+            raise BundleTampered(
+                "the bundle belongs to another product", where=product, found=loaded.release.product
+            )
+        living = self._products.get(product)
+        if living is None:
+            living = _Living(
+                features=LiveFeatures(self._workspace, loaded.contract, books=self._books),
+                outcomes=OutcomeBook(self._workspace, product),
+                logged=LoggedDecisions(self._workspace, product),
+                contract=loaded.contract,
+            )
+        encode = living.features.encode_of(loaded.encoding, now=self._now())
+        typical = typical_of(from_bytes(loaded.profile)) if loaded.profile else {}
+        served = served_of(loaded, encode, typical=typical)
+        served.predict(np.full((1, len(served.columns)), np.nan, dtype=np.float32))
+        living.features.adopt(loaded.contract)
+        living.contract = loaded.contract
+        self._encodings[release] = loaded.encoding
+        self._products[product] = living
+        return served
+
+    def _refuse(
+        self, product: str, stage: ReleaseStage, release: str, error: GeartrainError | OSError
+    ) -> None:
+        reason = (
+            error.message if isinstance(error, GeartrainError) else f"it cannot be read: {error.strerror}"
+        )
+        problem = f"release {release[:12]} is {stage} but was not loaded: {reason}"
+        living = self._products.get(product)
+        before = living.loaded.get(stage) if living else None
+        goes_on = f"; release {before[0][:12]} goes on" if before else ""
+        if problem not in self.host.problems.get(product, ""):
+            self._tell(f"{product}: {problem}{goes_on}; {error}")
+        if living is not None:
+            living.troubles[stage] = problem + goes_on
+        self.host.set_problem(product, problem + goes_on)
+        refused = Refused(product=product, what=_LOADING, subject=release, reason=problem)
+        self._workspace.record_once(product, [refused], now=self._now())
+
+    # What the host asks for.
+
+    def _living(self, product: str) -> _Living:
+        living = self._products.get(product)
+        if living is None:
+            raise ProductUnknown("no release answers for that product")
+        return living
+
+    def _deliver(self, batch: str, records: Sequence[LoggedDecision]) -> None:
+        log_records(self._workspace, records, batch=batch, encoding_of=self._encoding_of)
+
+    def _encoding_of(self, product: str, release: str) -> Encoding | None:
+        """How a release reads features; None where its bundle is not to be trusted any more."""
+        del product
+        if release not in self._encodings:
+            try:
+                self._encodings[release] = load_bundle(self._workspace, release).encoding
+            except GeartrainError as error:
+                self._tell(f"decisions of release {release[:12]} are logged without features: {error}")
+                return None
+        return self._encodings[release]
+
+    def _find_decision(self, product: str, decision: str) -> Decision | None:
+        return self._living(product).logged.find(decision)
+
+    def _record_outcomes(self, product: str, outcomes: Sequence[Outcome]) -> Sequence[OutcomeStatus]:
+        living = self._living(product)
+        statuses, news = living.outcomes.record(
+            outcomes,
+            rule=self.host.lane(product).champion.rule,
+            find=lambda decision: self.host.find(product, decision),
+        )
+        if news:
+            self._learn(product, living, news)
+        return statuses
+
+    def _learn(self, product: str, living: _Living, news: Sequence[tuple[Decision, Outcome]]) -> None:
+        """Rows that only a request ever carried become rows to learn from, now that their truth is known."""
+        source = data_of(living.contract).decisions
+        held = frame_of(self._workspace.lake.scan(table_of(product, source.name), columns=(source.key,)))
+        keys = frozenset(texts_of(held.get_column(source.key)).to_list()) if held.width else frozenset()
+
+        def row_of(decision: str) -> Mapping[str, object] | None:
+            found = living.logged.row(decision)
+            if found is None and self.host.log.flush(timeout_s=5.0):
+                found = living.logged.row(decision, look_again=True)
+            return found
+
+        rows = rows_with_truth(living.contract, news, row_of, held=keys)
+        if rows:
+            living.features.take(source.name, rows, now=self._now())
+
+    def _take_events(self, product: str, source: str, rows: Sequence[RawRow], now: datetime) -> Batch:
+        return self._living(product).features.take(source, rows, now=now)
+
+    def _staleness(self, product: str, now: datetime) -> float | None:
+        return self._living(product).features.silent_s(now)
+
+    def _promises(self, product: str) -> Sequence[tuple[Clause, Finding | None]]:
+        living = self._living(product)
+        with self._books:
+            state = releases(self._workspace, product)
+        release = self.host.lane(product).champion.release
+        latest = latest_findings(state, state.record(release))
+        return tuple((clause, latest.get(clause.path)) for clause in living.contract.clauses)
+
+
+def latest_findings(state: ReleaseState, record: ReleaseRecord | None) -> dict[str, Finding]:
+    """Of each clause what was found last about the release or its model."""
+    if record is None:
+        return {}
+    subjects = {record.id, record.release.model}
+    judged: list[Judged] = [one for one in state.judged if one.subject in subjects]
+    return {
+        finding.clause: finding for one in sorted(judged, key=lambda one: one.at) for finding in one.findings
+    }
