@@ -24,7 +24,7 @@ class FilesOrVerb(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the usual verb in front where none was given."""
-        if args and not any(one in self.commands for one in args[:1]) and args[0] not in {"-h", "--help"}:
+        if not args or (args[0] not in self.commands and args[0] not in {"-h", "--help"}):
             args = ["files", *args]
         return super().parse_args(ctx, args)
 
@@ -40,16 +40,19 @@ def ingest() -> None:
 @ingest.command()
 @workspace_option
 @product_option
-@click.argument("deliveries", metavar="[SOURCE=]FILE...", nargs=-1, required=True)
+@click.argument("deliveries", metavar="[SOURCE=]FILE...", nargs=-1)
 @now_option
 @answering
 def files(workspace: Path | None, folder: Path, deliveries: tuple[str, ...], now: datetime | None) -> Answer:
-    """Check every row of the files: good ones go into the lake, bad ones into quarantine."""
+    """Check every row of the files: good ones go into the lake, bad ones into quarantine.
+
+    Without a file, those are taken that the contract names as `location`.
+    """
     from geartrain.engine.folders import remember_folder
     from geartrain.engine.ingesting import Door
 
     product = loaded(folder)
-    named = [_named(product, one) for one in deliveries]
+    named = [_named(product, one) for one in deliveries] or _located(product)
     space, moment = opened(workspace, create=True), moment_of(now)
     remember_folder(space.root, product.name, product.folder)
     door = Door(space, product.contract)
@@ -124,11 +127,11 @@ def repair(
     product, space = loaded(folder), opened(workspace)
     rules = dict(_rule(one) for one in repairs)
     done = Door(space, product.contract).repair(source, rules, now=moment_of(now), reason=reason)
-    lines = [
+    line = (
         f"{done.batch.rows:,} rows sent again: {done.batch.accepted:,} accepted,"
         f" {done.batch.duplicates:,} known already, {done.batch.quarantined:,} are still bad"
-    ]
-    lines += [f"  {count:>6,}  {why}" for why, count in done.reasons[:SHOWN]]
+    )
+    lines = [line] + [f"  {count:>6,}  {why}" for why, count in done.reasons[:SHOWN]]
     return Answer(
         schema="ingest-repair/1",
         ok=done.batch.rows > 0 and done.batch.quarantined == 0,
@@ -145,6 +148,16 @@ def _named(product: Product, given: str) -> tuple[str, Path]:
     if sign and not Path(given).exists():
         return source, Path(path)
     return data_of(product.contract).decisions.name, Path(given)
+
+
+def _located(product: Product) -> list[tuple[str, Path]]:
+    from geartrain.engine.rows import data_of
+
+    sources = data_of(product.contract).sources
+    found = [(one.name, product.folder / one.location) for one in sources if one.location]
+    if not found:
+        raise click.UsageError("no file was given, and the contract names no `location`; try SOURCE=FILE")
+    return found
 
 
 def _rule(given: str) -> tuple[str, str]:

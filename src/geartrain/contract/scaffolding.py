@@ -259,7 +259,7 @@ def _data(
     if clock:
         lines.append("    by_time: true")
     lines += ["  sources:", "    rows:", "      kind: decisions"]
-    missing = "" if key in known else "  # no column names a row: add one of this name"
+    missing = "" if key in known else "  # no column names a row: its delivery and its place there do"
     lines.append(f"      key: {_quoted(key)}{missing}")
     if clock:
         lines.append(f"      event_time: {_quoted(clock)}")
