@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import RLock
 
 from geartrain.domain import events as ev
 from geartrain.domain.digest import digest
@@ -41,7 +42,10 @@ class Workspace:
 
     def history(self, product: str) -> tuple[Recorded, ...]:
         """Everything that was ever decided about *product*, in order."""
-        return tuple(self._fresh(stream_of(product)).recorded)
+        history = self._history_of(stream_of(product))
+        with history.lock:
+            self._refresh(history)
+            return tuple(history.recorded)
 
     def record(
         self, product: str, events: Iterable[Event], *, now: datetime, actor: str = MACHINE
@@ -60,14 +64,15 @@ class Workspace:
         stream = stream_of(product)
         wanted = {identity(event): event for event in events}
         for _ in range(_TRIES):
-            history = self._fresh(stream)
-            new = [event for name, event in wanted.items() if name not in history.identities]
+            history = self._history_of(stream)
+            with history.lock:
+                self._refresh(history)
+                new = [event for name, event in wanted.items() if name not in history.identities]
+                seen = len(history.recorded)
             if not new:
                 return ()
             try:
-                return self.ledger.append(
-                    stream, new, at=now, actor=actor, expected_version=len(history.recorded)
-                )
+                return self.ledger.append(stream, new, at=now, actor=actor, expected_version=seen)
             except LedgerConflict:
                 continue
         raise LedgerConflict(
@@ -76,20 +81,25 @@ class Workspace:
             hint="try again; if it goes on, see who else works on this product",
         )
 
-    def _fresh(self, stream: str) -> _History:
-        history = self._histories.setdefault(stream, _History())
-        for recorded in self.ledger.read(stream, after=len(history.recorded)):
+    def _history_of(self, stream: str) -> _History:
+        # One call of `setdefault` is atomic, so two threads get the same history.
+        return self._histories.setdefault(stream, _History(stream=stream))
+
+    def _refresh(self, history: _History) -> None:
+        """Read what is new; the caller holds the lock, or two threads would read the same news twice."""
+        for recorded in self.ledger.read(history.stream, after=len(history.recorded)):
             history.recorded.append(recorded)
             history.identities.add(identity(recorded.event))
-        return history
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _History:
     """What was read of one stream so far; a ledger only grows, so it never goes stale."""
 
+    stream: str
     recorded: list[Recorded] = field(default_factory=list)
     identities: set[str] = field(default_factory=set)
+    lock: RLock = field(default_factory=RLock)
 
 
 def stream_of(product: str) -> str:
