@@ -7,15 +7,17 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from geartrain.domain.events import Refused
+from geartrain.domain.events import Refused, StageEntered
 from geartrain.domain.prediction import Outcome
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine import releasing
+from geartrain.engine.ingesting import Door
 from geartrain.engine.logbook import DECISIONS, FEATURE, SHADOWS
 from geartrain.engine.rows import frame_of, table_of, take_rows
 from geartrain.errors import ProductUnknown, SourceUnreadable
 from geartrain.serving.host import OutcomeStatus
 from geartrain.serving.lanes import Ask, answer, decide_in_shadow
+from geartrain.wiring import Settings, build_host
 
 NAME = "shop"
 ROW = {"visit_id": "new-1", "visitor": "v1", "pages": 21.0, "device": "phone"}
@@ -102,8 +104,6 @@ def test_an_outcome_that_cannot_be_true_changes_nothing(living, the_shop):
 
 def test_known_labels_survive_a_restart(living, the_shop, complaints):
     """The same outcome sent to the next process is still a duplicate."""
-    from geartrain.wiring import Settings, build_host
-
     (record,) = ask(living, ROW)
     living.host.record_outcomes(NAME, [tell(record.decision.id, "yes")])
     living.end()
@@ -132,8 +132,6 @@ def test_an_event_changes_the_next_decision(living, the_shop):
 
 def test_an_event_of_another_process_counts_too(living, the_shop):
     """Rows that `geartrain ingest` took in elsewhere are in the features after the next look."""
-    from geartrain.engine.ingesting import Door
-
     rows = pl.DataFrame(
         {"click_id": ["c-else"], "visitor": ["else"], "weight": [1.0], "at": [now().isoformat()]}
     )
@@ -172,8 +170,6 @@ def test_releases_change_hands_as_the_ledger_says(living, the_shop):
 
 def test_a_shadow_is_logged_beside(living, the_shop):
     """A release in shadow decides about the same rows; its answers go to a table of their own."""
-    from geartrain.domain.events import StageEntered
-
     entered = StageEntered(
         product=NAME, release=the_shop.second, stage=ReleaseStage.SHADOW, share=1.0, approved_by=()
     )
@@ -211,6 +207,20 @@ def test_a_tampered_bundle_is_never_loaded(living, the_shop, complaints):
     living.look()
     assert living.host.lane(NAME).champion.release == the_shop.second
     assert dict(living.host.problems) == {}
+
+
+def test_a_tampered_champion_is_not_served_at_all(the_shop, complaints):
+    """A server that starts on a damaged live release answers nothing from it, and says why."""
+    manifest = next((the_shop.root / "bundles" / the_shop.first).rglob("*.onnx"))
+    manifest.chmod(0o644)
+    manifest.write_bytes(manifest.read_bytes()[:-1])
+    made = build_host(Settings(root=the_shop.root), tell=complaints.append)
+    made.begin()
+    made.end()
+
+    assert made.host.products == ()
+    assert the_shop.first[:12] in made.host.problems[NAME]
+    assert len(complaints) == 1
 
 
 def test_promises_have_their_latest_finding(living):

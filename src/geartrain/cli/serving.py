@@ -12,7 +12,7 @@ import click
 
 from geartrain.cli.options import settings
 from geartrain.domain.digest import short
-from geartrain.errors import ReleaseUnknown
+from geartrain.errors import ReleaseUnknown, SettingInvalid
 
 if TYPE_CHECKING:
     from geartrain.engine.living import Living
@@ -36,6 +36,7 @@ def serve_workspace(
     Raises:
         ReleaseUnknown: No product has a live release that can be loaded.
         WorkspaceMissing: There is no workspace.
+        SettingInvalid: The address cannot be listened on.
     """
     from geartrain.api.app import create_app
     from geartrain.api.logs import json_logger
@@ -59,7 +60,15 @@ def serve_workspace(
                 on_ready(url)
 
         app = create_app(living.host, tracer=tracer_from(os.environ), logger=logger)
-        serve(app, host=host, port=port, on_ready=ready, ready_file=ready_file, drain_s=drain_s)
+        try:
+            serve(app, host=host, port=port, on_ready=ready, ready_file=ready_file, drain_s=drain_s)
+        except SystemExit as gave_up:
+            # The HTTP server's own way to say that it could not start; it has closed everything.
+            raise SettingInvalid(
+                "this address cannot be listened on",
+                where=f"{host}:{port}",
+                hint="another process may have the port; `--port 0` takes a free one",
+            ) from gave_up
         releases = {name: living.host.lane(name).champion.release for name in living.host.products}
         return {"url": urls[0] if urls else "", "products": releases}
     finally:

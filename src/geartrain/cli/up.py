@@ -14,7 +14,7 @@ from geartrain.cli.answer import Answer, answering
 from geartrain.cli.options import opened, settings, workspace_option
 from geartrain.cli.serving import LEVELS, serve_workspace
 from geartrain.cli.telling import PlainTeller
-from geartrain.errors import EXIT_COULD_NOT_RUN, EXIT_NO, EXIT_YES
+from geartrain.errors import EXIT_NO, EXIT_YES
 
 #: How long a child may take to end before it is ended; its durable steps are gone on with later.
 _LEAVE_S = 5.0
@@ -86,7 +86,7 @@ def _resumed(workspace: Path | None) -> Answer:
 
 
 class _Rounds:
-    """Rounds of monitor and retrain, each command in a process of its own.
+    """Rounds of monitor and retrain, each command in a process of its own; news is told, the rest is not.
 
     Attributes:
         made: How many rounds were made.
@@ -98,6 +98,7 @@ class _Rounds:
         self._every_s = every_s
         self._ending = threading.Event()
         self._lock = threading.Lock()
+        self._told: dict[tuple[str, ...], str] = {}
         self._child: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._work, name="rounds", daemon=True)
 
@@ -137,7 +138,7 @@ class _Rounds:
         with self._lock:
             if self._ending.is_set():
                 return
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: S603 - our own command line, without a shell
                 [sys.executable, "-m", "geartrain", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -150,8 +151,9 @@ class _Rounds:
             self._child = None
         if self._ending.is_set():
             return
-        if code in (EXIT_YES, EXIT_NO):
-            for line in said.splitlines():
+        is_answer = code in (EXIT_YES, EXIT_NO)
+        told = said.strip() if is_answer else f"ended with {code}: {complaint.strip()}"
+        if told and self._told.get(arguments) != told:
+            self._told[arguments] = told
+            for line in told.splitlines():
                 click.echo(f"  {arguments[0]}: {line}", err=True)
-        elif code >= EXIT_COULD_NOT_RUN or code < 0:
-            click.echo(f"  {arguments[0]} ended with {code}: {complaint.strip()}", err=True)
