@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from geartrain.cli.answer import Answer, answering
 from geartrain.cli.options import loaded, moment_of, now_option, opened, product_option, workspace_option
 from geartrain.domain.digest import short
+
+if TYPE_CHECKING:
+    from geartrain.engine.products import Product
+    from geartrain.engine.workspace import Workspace
 
 
 @click.command()
@@ -30,14 +35,11 @@ def evaluate(workspace: Path | None, folder: Path, now: datetime | None) -> Answ
     return told_release(space, product, str(document["release"]), now=moment)
 
 
-def told_release(space: object, product: object, release: str, *, now: datetime) -> Answer:
+def told_release(space: Workspace, product: Product, release: str, *, now: datetime) -> Answer:
     """What the sealed rows said about a proposed release, clause by clause."""
-    from geartrain.engine.products import Product
     from geartrain.engine.releasing import releases
-    from geartrain.engine.workspace import Workspace
     from geartrain.release.conditions import evidence, gates_of, signing
 
-    assert isinstance(space, Workspace) and isinstance(product, Product)
     state = releases(space, product.name)
     record = state.record(release)
     assert record is not None

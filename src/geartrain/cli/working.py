@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from geartrain.cli.options import settings
 from geartrain.cli.telling import teller
+from geartrain.errors import GeartrainError
 
 if TYPE_CHECKING:
     from geartrain.engine.products import Product
@@ -30,7 +31,7 @@ def work(
     """
     from geartrain.engine.building import run_id
     from geartrain.engine.plans import plans
-    from geartrain.engine.runs import begin_run, begun_run, remember_run
+    from geartrain.engine.runs import begin_run, begun_run, end_run, remember_run
     from geartrain.wiring import only_worker, open_workflows
 
     told = teller()
@@ -47,6 +48,9 @@ def work(
                 run, ordered = begun
             begin_run(space.root, product.name, stage, run, ordered)
             document = flows.run(run, stage, ordered)
+        except GeartrainError:
+            end_run(space.root, product.name, stage)
+            raise
         finally:
             flows.close()
         assert isinstance(document, dict)

@@ -73,6 +73,13 @@ def begun_run(root: Path, product: str, stage: str) -> tuple[str, Document] | No
     return None if found is None else (found["run"], found["order"])
 
 
+def end_run(root: Path, product: str, stage: str) -> None:
+    """Forget what was begun: it ended without a result, and the next command begins anew."""
+    told = _read(root, product)
+    told["begun"].pop(stage, None)
+    _write(root, product, told)
+
+
 def note(root: Path, product: str, name: str, value: object) -> None:
     """Keep one small thing between two commands, such as since when an incident is quiet."""
     told = _read(root, product)

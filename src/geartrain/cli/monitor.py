@@ -1,0 +1,61 @@
+"""`geartrain monitor`: look at what is live; open incidents and call their owners."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from geartrain.cli.answer import Answer, answering
+from geartrain.cli.options import loaded, moment_of, now_option, opened, product_option, workspace_option
+from geartrain.domain.digest import short
+
+
+@click.command()
+@workspace_option
+@product_option
+@now_option
+@answering
+def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answer:
+    """Look at feeds, drift and cost of the live release. An open incident is exit code 1."""
+    from geartrain.engine.monitoring_live import watch_live
+
+    product, space, moment = loaded(folder), opened(workspace), moment_of(now)
+    found = watch_live(space, product, now=moment)
+    lines = [
+        f"{short(found.release)} is live: {found.decisions:,} decisions in the log, the truth of {found.labelled:,} is known"
+        if found.release
+        else "nothing is live",
+        *(f"  not watched: {one}" for one in found.missing),
+        *(f"  {one.status:<12} {one.clause}: {one.message}" for one in found.findings),
+        *(f"  noticed: {one.message}" for one in found.signals),
+    ]
+    fresh = {one.id for one in found.opened}
+    for incident in found.open:
+        holders = ", ".join(product.contract.holders(incident.owner)) or "nobody"
+        when = "opened now" if incident.id in fresh else f"open since {incident.opened_at:%Y-%m-%d %H:%M} UTC"
+        lines += [
+            "",
+            f"incident {incident.id}, {when}: {incident.cause}; {incident.owner} ({holders}) is called",
+            f"  {incident.message}",
+            f"  first: {incident.first_action}",
+        ]
+    if not found.open:
+        lines += ["", "no incident is open"]
+    return Answer(
+        schema="monitor/1",
+        ok=not found.open,
+        result={
+            "product": product.name,
+            "release": found.release,
+            "decisions": found.decisions,
+            "labelled": found.labelled,
+            "missing": found.missing,
+            "findings": found.findings,
+            "signals": found.signals,
+            "opened": found.opened,
+            "open": found.open,
+        },
+        text="\n".join(lines),
+    )

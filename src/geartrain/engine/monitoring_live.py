@@ -1,0 +1,398 @@
+"""Watch what is live, from what lies in the lake: decisions, labels and feeds.
+
+Nothing but the lake and the ledger is needed, so monitoring may run anywhere and begin
+late: the monitors are rebuilt from the log of decisions, window by window, as if they had
+been there all the time.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from geartrain.data.feeds import FeedState, feed_state, is_feed_clause, judge_feeds
+from geartrain.domain.clause import Stage
+from geartrain.domain.columns import columns_of, microseconds_of, texts_of
+from geartrain.domain.contract import Contract, FieldType, SourceKind
+from geartrain.domain.events import BatchIngested, FindingsRecorded
+from geartrain.domain.expression import Columns
+from geartrain.domain.finding import Finding, judge
+from geartrain.domain.incident import Incident, Signal
+from geartrain.domain.prediction import Floats
+from geartrain.domain.wire import decode
+from geartrain.engine.arms import costs_of
+from geartrain.engine.bundles import load_bundle
+from geartrain.engine.ingesting import QUARANTINE
+from geartrain.engine.logbook import DECISIONS, FEATURE
+from geartrain.engine.products import Product
+from geartrain.engine.releasing import releases
+from geartrain.engine.rows import OUTCOMES, data_of, read_table
+from geartrain.engine.runs import note, noted, run_of_release
+from geartrain.engine.watching import Watch, begin_watch, open_incidents, write_down
+from geartrain.engine.workspace import Workspace
+from geartrain.monitoring.feeds import Arrivals
+from geartrain.monitoring.profile import from_bytes
+from geartrain.monitoring.triage import Quiet
+from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
+from geartrain.release.bundle_nouns import Loaded
+from geartrain.stats.deciding import ABSTAINED
+
+_KEY, _TRUTH, _AT = "key", "_known_truth", "_known_at"
+_QUIET = "quiet"
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What a look at a live product found.
+
+    Attributes:
+        release: What is live; None where nothing is.
+        decisions: How many of its decisions are in the log, and of how many the truth is known.
+        missing: What could not be looked at, in plain sentences.
+        opened: Incidents that this look opened; their owners were told.
+        open: All incidents that are open now.
+    """
+
+    release: str | None
+    decisions: int
+    labelled: int
+    missing: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    signals: tuple[Signal, ...]
+    opened: tuple[Incident, ...]
+    open: tuple[Incident, ...]
+
+
+def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watched:
+    """Look at the live release once; record what is new and tell the owners of new incidents.
+
+    Raises:
+        BundleTampered: The live release is not what was signed.
+    """
+    contract = product.contract
+    state = releases(workspace, product.name)
+    reign = next((one for one in reversed(state.reigns) if one.until is None), None)
+    feeds = judge_feeds(contract, _feed_states(workspace, contract, now=now), now=now)
+    if reign is None:
+        return _without_release(workspace, contract, feeds, now=now)
+    loaded = load_bundle(workspace, reign.release)
+    log = _log(workspace, product.name, reign.release, now=now)
+    known = _with_truth(workspace, contract, log, now=now)
+    watch, missing = _watch(
+        workspace, contract, loaded, known, since=reign.since, replaced=len(state.reigns) > 1
+    )
+    if known.height:
+        _saw(watch, known, now=now)
+        watch.matured(*_costs(workspace, contract, loaded, known, now=now))
+    signals = watch.signals(now=now, arrivals=_arrivals(workspace, contract, now=now), labels=None)
+    before = open_incidents(workspace, product.name)
+    watch.quiet = _quiet(workspace, product.name)
+    seen = watch.look(signals, now=now, open_incidents=before)
+    write_down(workspace, contract, seen, now=now)
+    note(
+        workspace.root,
+        product.name,
+        _QUIET,
+        [[one.incident, one.since.isoformat()] for one in seen.quiet],
+    )
+    live = watch.findings(now=now)
+    findings = _all_findings(contract, (*live, *feeds), now=now)
+    _record(workspace, product, reign.release, findings, now=now)
+    return Watched(
+        release=reign.release,
+        decisions=known.height,
+        labelled=_labelled(known),
+        missing=missing,
+        findings=findings,
+        signals=signals,
+        opened=seen.opened,
+        open=open_incidents(workspace, product.name),
+    )
+
+
+def _without_release(
+    workspace: Workspace,
+    contract: Contract,
+    feeds: tuple[Finding, ...],
+    *,
+    now: datetime,
+) -> Watched:
+    return Watched(
+        release=None,
+        decisions=0,
+        labelled=0,
+        missing=("no release is live: `geartrain release promote` makes one",),
+        findings=_all_findings(contract, feeds, now=now),
+        signals=(),
+        opened=(),
+        open=open_incidents(workspace, contract.product.name),
+    )
+
+
+def _labelled(known: pl.DataFrame) -> int:
+    return known.height - known[_TRUTH].null_count() if known.height else 0
+
+
+def _log(workspace: Workspace, product: str, release: str, *, now: datetime) -> pl.DataFrame:
+    """The decisions that *release* has made, each once, in the order in which they were made."""
+    table = read_table(workspace, product, DECISIONS, known_at=now)
+    if table.height == 0:
+        return table
+    mine = table.filter(pl.col("release") == release)
+    return mine.unique("decision_id", keep="first", maintain_order=True).sort(EVENT_TIME, "decision_id")
+
+
+def _with_truth(
+    workspace: Workspace, contract: Contract, log: pl.DataFrame, *, now: datetime
+) -> pl.DataFrame:
+    """Add what became known about each decision, and when; the last word counts."""
+    if log.height == 0:
+        return log
+    told = _told(workspace, contract, now=now)
+    latest = told.sort(_AT, maintain_order=True).unique(_KEY, keep="last")
+    joined = log.with_columns(pl.col(_KEY).cast(pl.String)).join(
+        latest, on=_KEY, how="left", maintain_order="left"
+    )
+    delay = timedelta(seconds=contract.decision.label_delay_s)
+    # A label that stands in the decision's own row was not known before the label delay.
+    earliest = pl.col(EVENT_TIME) + delay if data_of(contract).labels is None else pl.col(EVENT_TIME)
+    return joined.with_columns(pl.max_horizontal(pl.col(_AT), earliest).alias(_AT)).with_columns(
+        pl.when(pl.col(_AT) <= now).then(pl.col(_TRUTH)).alias(_TRUTH)
+    )
+
+
+def _told(workspace: Workspace, contract: Contract, *, now: datetime) -> pl.DataFrame:
+    """Every label by the key of its decision: from a label source, from the rows, sent one by one."""
+    data, label = data_of(contract), contract.decision.label
+    source = data.labels or data.decisions
+    key = (source.decision_key or source.key) if data.labels else source.key
+    parts = [
+        (read_table(workspace, contract.product.name, source.name, known_at=now), key, label),
+        (read_table(workspace, contract.product.name, OUTCOMES, known_at=now), "key", "label"),
+    ]
+    found = [
+        pl.DataFrame(
+            {
+                _KEY: texts_of(table.get_column(named)),
+                _TRUTH: texts_of(table.get_column(said)),
+                _AT: table.get_column(ARRIVAL_TIME),
+            }
+        )
+        for table, named, said in parts
+        if table.height and {named, said} <= set(table.columns)
+    ]
+    empty = pl.DataFrame(schema={_KEY: pl.String, _TRUTH: pl.String, _AT: pl.Datetime("us", "UTC")})
+    return pl.concat([empty, *found]).filter(pl.col(_TRUTH).is_not_null())
+
+
+def _watch(
+    workspace: Workspace,
+    contract: Contract,
+    loaded: Loaded,
+    known: pl.DataFrame,
+    *,
+    since: datetime,
+    replaced: bool,
+) -> tuple[Watch, tuple[str, ...]]:
+    """Monitors as they stood when the release went live, and what they lack."""
+    document = run_of_release(workspace.root, contract.product.name, loaded.release.id)
+    costs: Floats = np.zeros(0)
+    if document is not None:
+        costs = np.array(decode(workspace.blobs.get(document["costs"]), tuple[float, ...]), dtype=np.float64)
+    missing = []
+    if known.height == 0:
+        missing.append("no decision of the live release is in the log yet: `geartrain serve` writes it")
+    elif _labelled(known) == 0:
+        missing.append("no decision's truth is known yet: ingest labels, or send outcomes to the server")
+    if document is None:
+        missing.append("this release was made elsewhere: the first labels make its reference of costs")
+    if loaded.profile is None:
+        missing.append("this release's bundle has no profile: drift cannot be looked for")
+    profile = from_bytes(loaded.profile) if loaded.profile is not None else None
+    if profile is None:
+        from geartrain.monitoring.profile import build
+
+        profile = build(_features(known).to_arrow())
+    last: datetime = known[EVENT_TIME][-1] if known.height else since
+    days = max(1.0, (last - since) / _DAY)
+    watch = begin_watch(
+        contract,
+        profile,
+        reference_costs=costs,
+        decisions_per_day=max(1.0, known.height / days),
+        started=since,
+        replaced=replaced,
+    )
+    return watch, tuple(missing)
+
+
+def _features(known: pl.DataFrame) -> pl.DataFrame:
+    named = {name: name.removeprefix(FEATURE) for name in known.columns if name.startswith(FEATURE)}
+    return known.select(list(named)).rename(named)
+
+
+def _saw(watch: Watch, known: pl.DataFrame, *, now: datetime) -> None:
+    """Take the features of the log, one window after the other; the last one may still be open."""
+    length = timedelta(seconds=watch.terms.window_s)
+    begins: datetime = known[EVENT_TIME][0]
+    while begins <= now:
+        ends = begins + length
+        part = known.filter(pl.col(EVENT_TIME) >= begins, pl.col(EVENT_TIME) < ends)
+        watch.saw(_features(part), since=begins)
+        if ends <= now and watch.window is not None:
+            watch.signals(now=max(ends, (watch.window_from or begins) + length), arrivals=(), labels=None)
+        begins = ends
+
+
+def _costs(
+    workspace: Workspace, contract: Contract, loaded: Loaded, known: pl.DataFrame, *, now: datetime
+) -> tuple[Floats, np.ndarray]:
+    """What the decisions cost whose truth is known, in the order in which it became known."""
+    rows = known.filter(pl.col(_TRUTH).is_not_null()).sort(_AT, maintain_order=True)
+    classes, place = (
+        loaded.rule.classes,
+        {action: index for index, action in enumerate(loaded.rule.actions)},
+    )
+    index = {name: float(position) for position, name in enumerate(classes)}
+    said = rows[_TRUTH].to_list()
+    truth = np.array(
+        [index.get(one, np.nan) for one in said]
+        if classes
+        else rows[_TRUTH].cast(pl.Float64, strict=False).fill_null(float("nan")).to_list(),
+        dtype=np.float64,
+    )
+    actions = np.array(
+        [
+            ABSTAINED if abstained else place.get(action, ABSTAINED)
+            for action, abstained in zip(rows["action"].to_list(), rows["abstained"].to_list(), strict=True)
+        ],
+        dtype=np.int64,
+    )
+    values = np.array([_last_value(text) for text in rows["probabilities"].to_list()], dtype=np.float64)
+    columns = _raw_columns(workspace, contract, rows, now=now)
+    costs = costs_of(loaded, actions, values, truth, columns)
+    return costs, microseconds_of(rows[_AT]).to_numpy().astype(np.int64)
+
+
+def _last_value(text: str) -> float:
+    told = json.loads(text)
+    return float(list(told.values())[-1]) if told else float("nan")
+
+
+def _raw_columns(workspace: Workspace, contract: Contract, rows: pl.DataFrame, *, now: datetime) -> Columns:
+    """What the decided rows were like, for costs that read columns: from the lake, or as they were sent."""
+    source, features = data_of(contract).decisions, _features(rows)
+    table = read_table(workspace, contract.product.name, source.name, known_at=now)
+    held = pl.DataFrame({_KEY: pl.Series([], dtype=pl.String)})
+    if table.height:
+        held = table.with_columns(texts_of(table.get_column(source.key)).alias(_KEY))
+        held = held.unique(_KEY, keep="last", maintain_order=True)
+    fields = [one for one in source.fields if one.name not in features.columns]
+    there = [one.name for one in fields if one.name in held.columns and one.name != _KEY]
+    joined = rows.select(_KEY).join(held.select(_KEY, *there), on=_KEY, how="left", maintain_order="left")
+    texts = rows["row"].to_list() if "row" in rows.columns else [None] * rows.height
+    sent = [json.loads(text) if text else {} for text in texts]
+    found = []
+    for one in fields:
+        number = one.type in {FieldType.NUMBER, FieldType.INTEGER}
+        kind = pl.Float64() if number else pl.String()
+        said = pl.Series(one.name, [row.get(one.name) for row in sent], strict=False)
+        fresh = said.cast(kind, strict=False)
+        old = joined[one.name].cast(kind, strict=False) if one.name in there else None
+        found.append(fresh if old is None else old.zip_with(old.is_not_null(), fresh))
+    return columns_of(pl.DataFrame([*features, *found]))
+
+
+def _arrivals(workspace: Workspace, contract: Contract, *, now: datetime) -> tuple[Arrivals, ...]:
+    """What each source sent, as the monitors want it."""
+    found = []
+    for source in data_of(contract).sources:
+        rows = read_table(workspace, contract.product.name, source.name, known_at=now)
+        batches = [one for one in _batches(workspace, contract.product.name, source.name) if one[0] <= now]
+        if not batches:
+            continue
+        since = now - _DAY
+        times = (
+            rows.get_column(ARRIVAL_TIME) if rows.height else pl.Series([], dtype=pl.Datetime("us", "UTC"))
+        )
+        found.append(
+            Arrivals(
+                source=source.name,
+                watched_since=batches[0][0],
+                last_arrival=times.max() if len(times) else None,  # type: ignore[arg-type]  # a column of times
+                newest_event=rows.get_column(EVENT_TIME).max() if rows.height else None,  # type: ignore[arg-type]  # a column of times
+                rows=int((times > since).sum()) if len(times) else 0,
+                repeated=sum(repeated for at, repeated in batches if at > since),
+                window_s=_DAY.total_seconds(),
+            )
+        )
+    return tuple(found)
+
+
+def _batches(workspace: Workspace, product: str, source: str) -> list[tuple[datetime, int]]:
+    return [
+        (one.event.batch.arrived_at, one.event.batch.duplicates)
+        for one in workspace.history(product)
+        if isinstance(one.event, BatchIngested) and one.event.batch.source == source
+    ]
+
+
+def _feed_states(workspace: Workspace, contract: Contract, *, now: datetime) -> dict[str, FeedState]:
+    found = {}
+    empty = pl.Series([], dtype=pl.Datetime("us", "UTC"))
+    for source in data_of(contract).sources:
+        times = []
+        for name in (source.name, source.name + QUARANTINE):
+            rows = read_table(workspace, contract.product.name, name, known_at=now)
+            times.append(rows.get_column(ARRIVAL_TIME) if rows.height else empty)
+        batches = _batches(workspace, contract.product.name, source.name)
+        if batches or source.kind is not SourceKind.LABELS:
+            begun = min((at for at, _ in batches), default=now)
+            found[source.name] = feed_state(times[0], times[1], watched_since=begun, now=now)
+    return found
+
+
+def _all_findings(contract: Contract, measured: tuple[Finding, ...], *, now: datetime) -> tuple[Finding, ...]:
+    """A finding for each clause that speaks of live traffic; what nobody measured is said so."""
+    known = {one.clause: one for one in measured}
+    return tuple(
+        known.get(clause.path)
+        or judge(
+            clause,
+            None,
+            stage=Stage.LIVE,
+            now=now,
+            reason="nothing is known about this feed"
+            if is_feed_clause(clause)
+            else "it is not watched on live traffic yet",
+        )
+        for clause in contract.clauses
+        if Stage.LIVE in clause.stages
+    )
+
+
+def _record(
+    workspace: Workspace, product: Product, release: str, findings: tuple[Finding, ...], *, now: datetime
+) -> None:
+    """Write findings down when an answer changed; the same answers again tell nothing new."""
+    before = releases(workspace, product.name).findings(release, Stage.LIVE)
+    if [(one.clause, one.status) for one in before] == [(one.clause, one.status) for one in findings]:
+        return
+    event = FindingsRecorded(
+        product=product.name,
+        stage=Stage.LIVE,
+        subject=release,
+        contract=product.contract.id,
+        findings=findings,
+    )
+    workspace.record(product.name, [event], now=now)
+
+
+def _quiet(workspace: Workspace, product: str) -> tuple[Quiet, ...]:
+    told = noted(workspace.root, product, _QUIET) or []
+    return tuple(Quiet(incident=name, since=datetime.fromisoformat(since)) for name, since in told)

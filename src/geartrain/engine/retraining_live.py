@@ -1,0 +1,186 @@
+"""Whether a live product is to be retrained now: the facts from ledger and lake, and what follows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from geartrain.data.labels import LABEL
+from geartrain.domain.clause import Parameter
+from geartrain.domain.contract import Contract, RetrainingAction, RetrainingTerms
+from geartrain.domain.digest import short
+from geartrain.domain.events import BatchIngested, Refused, RetrainingStarted
+from geartrain.domain.incident import Signal
+from geartrain.domain.release import ReleaseStage
+from geartrain.engine import releasing
+from geartrain.engine.bench import Document
+from geartrain.engine.building import order
+from geartrain.engine.products import Product
+from geartrain.engine.releasing import releases
+from geartrain.engine.rows import classes_of, data_of, take_rows
+from geartrain.engine.runs import run_of_release
+from geartrain.engine.watching import open_incidents
+from geartrain.engine.windows import window_for
+from geartrain.engine.workspace import Workspace
+from geartrain.release.answers import Answer
+from geartrain.release.conditions import next_step, stage_of
+from geartrain.retraining.policy import Facts, Refusal, Trigger, should_retrain
+
+#: Signals that ask for a retraining by themselves.
+ALARMS = frozenset({"cost", "cost-trigger"})
+#: How far back arrivals count for the share in quarantine where the contract names no window.
+_RECENT = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the policy says, and from what."""
+
+    answer: Trigger | Refusal | None
+    facts: Facts
+    champion: str | None
+
+
+def ask(workspace: Workspace, product: Product, *, now: datetime, person: str | None = None) -> Asked:
+    """Ask the contract's policy; a *person* who asks counts as an alarm, but repeals no refusal.
+
+    A refusal is written down.
+    """
+    terms = product.contract.retraining or RetrainingTerms()
+    state = releases(workspace, product.name)
+    facts = facts_of(workspace, product, terms, now=now)
+    if person is not None:
+        terms = replace(terms, on_alarm=True)
+        facts = replace(facts, alarm=facts.alarm or _asked_by(person))
+    answer = should_retrain(terms, facts, now)
+    if isinstance(answer, Refusal):
+        refuse(workspace, product, state.champion, answer.reason, now=now)
+    return Asked(answer=answer, facts=facts, champion=state.champion)
+
+
+def refuse(
+    workspace: Workspace, product: Product, champion: str | None, reason: str, *, now: datetime
+) -> None:
+    """Write down that no retraining began, and why."""
+    event = Refused(product=product.name, what="retrain", subject=short(champion or ""), reason=reason)
+    workspace.record(product.name, [event], now=now)
+
+
+def facts_of(workspace: Workspace, product: Product, terms: RetrainingTerms, *, now: datetime) -> Facts:
+    """What the policy must know, as known at *now*."""
+    contract = product.contract
+    state = releases(workspace, product.name)
+    reign = next((one for one in reversed(state.reigns) if one.until is None), None)
+    begun = now - timedelta(seconds=terms.window_s) if terms.window_s else None
+    _, rows = take_rows(workspace, contract, product.features, known_at=now, since=begun)
+    counts = Counter(label for label in rows.texts(LABEL) if label is not None)
+    incidents = open_incidents(workspace, product.name)
+    alarms = [one for incident in incidents for one in incident.signals if one.kind in ALARMS]
+    return Facts(
+        live_since=reign.since if reign else None,
+        last_retraining=_last(workspace, product.name),
+        alarm=max(alarms, key=lambda one: one.evidence, default=None),
+        mature_labels=sum(counts.values()),
+        per_class=tuple((name, counts.get(name, 0)) for name in classes_of(contract, rows)),
+        quarantined_share=_quarantined(workspace, contract, since=begun or now - _RECENT, now=now),
+        open_incidents=incidents,
+    )
+
+
+def ordered(
+    workspace: Workspace,
+    product: Product,
+    asked: Asked,
+    trigger: Trigger,
+    *,
+    now: datetime,
+    seed: int,
+    trials: int | None,
+) -> Document:
+    """Choose the rows to learn from and say what is to be built; the beginning is written down.
+
+    Raises:
+        SnapshotEmpty: No labelled row is known.
+    """
+    since, why = _window(workspace, product, asked.champion, changed=trigger.since, now=now, seed=seed)
+    started = RetrainingStarted(
+        product=product.name,
+        trigger=f"{trigger.occasion}: {trigger.reason}; {why}",
+        champion=asked.champion or "",
+        since=since,
+        until=now,
+    )
+    workspace.record_once(product.name, [started], now=now)
+    return order(product, now=now, seed=seed, since=since, retrained=True, trials=trials)
+
+
+def move_on(workspace: Workspace, product: Product, release: str, *, now: datetime) -> Answer | None:
+    """Take a retrained release as far as the contract lets a machine: into shadow, or not at all.
+
+    Canary and promotion follow from what the shadow shows; that is not decided here.
+    """
+    contract = product.contract
+    action = contract.retraining.action if contract.retraining else RetrainingAction.PROPOSE
+    record = releases(workspace, product.name).record(release)
+    step = next_step(contract, record) if record is not None else None
+    if action is RetrainingAction.PROPOSE or step is None or stage_of(step.kind) is not ReleaseStage.SHADOW:
+        return None
+    return releasing.enter(
+        workspace,
+        contract,
+        release=release,
+        stage=ReleaseStage.SHADOW,
+        share=step.share,
+        now=now,
+        reason="retrained",
+    )
+
+
+def _window(
+    workspace: Workspace,
+    product: Product,
+    champion: str | None,
+    *,
+    changed: datetime | None,
+    now: datetime,
+    seed: int,
+) -> tuple[datetime | None, str]:
+    """Since when the rows count that are learned from, and why."""
+    if data_of(product.contract).decisions.event_time is None:
+        return None, "the rows do not say when they happened, so all of them are learned from"
+    document = run_of_release(workspace.root, product.name, champion) if champion else None
+    settings: dict[str, Parameter] = dict(document["settings"]) if document is not None else {}
+    found = window_for(workspace, product, settings, changed=changed, now=now, seed=seed)
+    return found.window.since, found.reason
+
+
+def _asked_by(person: str) -> Signal:
+    return Signal(
+        kind="asked",
+        about="retraining",
+        measure="",
+        size=0.0,
+        evidence=1.0,
+        since=None,
+        rows=0,
+        message=f"{person} asked for it",
+    )
+
+
+def _last(workspace: Workspace, product: str) -> datetime | None:
+    for recorded in reversed(workspace.history(product)):
+        if isinstance(recorded.event, RetrainingStarted):
+            return recorded.at
+    return None
+
+
+def _quarantined(workspace: Workspace, contract: Contract, *, since: datetime, now: datetime) -> float:
+    """The share of the rows that arrived since then which went to quarantine."""
+    batches = [
+        one.event.batch
+        for one in workspace.history(contract.product.name)
+        if isinstance(one.event, BatchIngested) and since <= one.event.batch.arrived_at <= now
+    ]
+    rows = sum(one.rows for one in batches)
+    return sum(one.quarantined for one in batches) / rows if rows else 0.0
