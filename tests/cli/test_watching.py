@@ -1,0 +1,142 @@
+"""A live release is watched from the log of its decisions, and retrained with a reason or not at all."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.cli.conftest import CONTRACT, Shell
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TIMED = (
+    (
+        CONTRACT.replace("      key: id\n", "      key: id\n      event_time: at\n      freshness: 2 days\n")
+        .replace("        amount:", "        at: {type: timestamp, required: true}\n        amount:")
+        .replace("max: 1000}", "max: 100000}")
+    )
+    + """\
+monitoring:
+  false_alarms: {ever: 0.01, every: 365 days}
+  smallest_change: 0.1
+  window: 5 days
+  owners: {population: science, feed: engineering, concept: domain}
+retraining: {on_alarm: true, cool_down: 5 days, trials: 1, refuse_when: {fewer_labels_than: 100}}
+"""
+)
+
+
+def _rows(first: int, count: int, *, scale: float = 1.0) -> pl.DataFrame:
+    places = range(first, first + count)
+    amounts = [float((place * 37) % 100) for place in places]
+    return pl.DataFrame(
+        {
+            "id": [f"r{place}" for place in places],
+            "at": [(START + timedelta(hours=place)).isoformat() for place in places],
+            "amount": [amount * scale for amount in amounts],
+            "outcome": ["bad" if amount > 60 else "good" for amount in amounts],
+        }
+    )
+
+
+@pytest.fixture
+def live(tiny: Path, shell: Shell) -> tuple[Path, str]:
+    """A live release of the tiny product, with time; 25 days of rows."""
+    (tiny / "product.yaml").write_text(TIMED)
+    (tiny / "model.py").write_text(
+        "from geartrain.training.recipe import recipe\n"
+        "model = recipe('lightgbm', fixed={'n_estimators': 10, 'num_leaves': 4, 'min_child_samples': 5})\n"
+    )
+    _rows(0, 600).write_csv(tiny / "rows.csv")
+    now = (START + timedelta(hours=600)).isoformat()
+    assert shell(tiny, "ingest", "rows.csv", "--now", now).code == 0
+    for verb in (("train", "--trials", "1", "--now", now), ("compress",), ("evaluate", "--now", now)):
+        said = shell(tiny, *verb)
+        assert said.code == 0, said.out + said.err
+    team = {"product": "ann", "domain": "ben", "engineering": "cyd", "science": "dan"}
+    for role, person in team.items():
+        shell(tiny, "release", "sign", "--role", role, "--as", person, "--now", now)
+    assert shell(tiny, "release", "promote", "--now", now).code == 0
+    release = shell(tiny, "release", "list", "--json").document["result"]["champion"]
+    return tiny, release
+
+
+def _decided(home: Path, release: str, rows: pl.DataFrame) -> None:
+    """Write the log as a server does."""
+    from geartrain.wiring import Settings, open_workspace
+
+    clock = pl.Datetime("us", "UTC")
+    times = rows["at"].str.to_datetime(time_zone="UTC").cast(clock)
+    good = [outcome == "good" for outcome in rows["outcome"].to_list()]
+    log = pl.DataFrame(
+        {
+            "_event_time": times,
+            "_arrival_time": times,
+            "_batch": ["b"] * rows.height,
+            "key": rows["id"],
+            "decision_id": "d-" + rows["id"],
+            "release": [release] * rows.height,
+            "arm": ["champion"] * rows.height,
+            "action": ["pass" if one else "stop" for one in good],
+            "probabilities": [json.dumps({"bad": 0.1, "good": 0.9})] * rows.height,
+            "expected_cost": [0.1] * rows.height,
+            "abstained": [False] * rows.height,
+            "fallback": [False] * rows.height,
+            "doubt": [""] * rows.height,
+            "feature:amount": rows["amount"],
+        }
+    )
+    space = open_workspace(Settings(root=home / ".geartrain"))
+    space.lake.append("tiny/decisions__log", log.to_arrow(), batch="b")
+
+
+def test_what_changed_is_noticed_told_and_answered(live: tuple[Path, str], shell: Shell) -> None:
+    """A shifted feature opens one incident for its owner, once; a retraining has its reason or its refusal."""
+    home, release = live
+    rows = _rows(600, 360, scale=30.0)
+    _decided(home, release, rows)
+    now = (START + timedelta(hours=961)).isoformat()
+
+    first = shell(home, "monitor", "--now", now, "--json")
+    second = shell(home, "monitor", "--now", now, "--json")
+
+    found = first.document["result"]
+    assert (first.code, second.code) == (1, 1)
+    assert found["decisions"] == 360
+    assert any(one["kind"] in {"drift", "unit"} and one["about"] == "amount" for one in found["signals"])
+    assert any(one["kind"] == "silent-feed" for one in found["signals"])
+    assert len(found["opened"]) >= 1
+    assert second.document["result"]["opened"] == []
+    told = (home / ".geartrain" / "notifications.jsonl").read_text().splitlines()
+    assert len(told) == len(found["opened"])
+
+    refused = shell(home, "retrain", "--force", "--as", "dan", "--now", now, "--json")
+    assert refused.code == 1
+    assert "incident" in " ".join(refused.document["result"]["refused"])
+    written = shell(home, "ledger", "show", "--type", "Refused", "--json")
+    assert written.document["result"]["total"] == 1
+
+
+def test_the_cost_of_decisions_is_known_when_their_labels_are(live: tuple[Path, str], shell: Shell) -> None:
+    """Right decisions cost nothing, which the live clause's interval shows, and nobody is called."""
+    home, release = live
+    rows = _rows(600, 240)
+    _decided(home, release, rows)
+    rows.write_csv(home / "more.csv")
+    now = (START + timedelta(hours=841)).isoformat()
+    shell(home, "ingest", "more.csv", "--now", now)
+
+    said = shell(home, "monitor", "--now", now, "--json")
+
+    assert said.document["result"]["labelled"] == 240
+    assert said.document["result"]["open"] == [], said.out
+    assert said.code == 0
+
+    asked = shell(home, "retrain", "--force", "--as", "dan", "--trials", "1", "--now", now, "--json")
+    assert asked.document["result"]["retrained"] is True
+    assert asked.document["result"]["release"] != release
+    soon = shell(home, "retrain", "--force", "--as", "dan", "--now", now, "--json")
+    assert soon.code == 1
+    assert "cooling down" in " ".join(soon.document["result"]["refused"])
