@@ -24,6 +24,8 @@ DAY_US = 86_400_000_000
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+#: Payments beside the honest ones: times, cards, terminals, amounts, and that they are frauds.
+Extra = tuple[Ints, Ints, Ints, Floats, Ints]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,8 @@ class World:
     """How large the world is and on which days it changes, counted from 0."""
 
     days: int = 150
-    cards: int = 1100
-    terminals: int = 320
+    cards: int = 800
+    terminals: int = 240
     habits_change: int = 85
     new_attack: int = 108
     feed_stops: int = 66
@@ -73,6 +75,9 @@ def _payments(world: World, chance: np.random.Generator) -> Payments:
     online_shops = np.arange(world.terminals) < world.terminals // 8
     per_day = chance.gamma(2.0, 0.45, size=world.cards)
     usual = chance.lognormal(3.2, 0.6, size=world.cards)
+    # Three in ten cards turn to larger purchases when habits change; the others stay as they were.
+    turned = chance.uniform(size=world.cards) < 0.3
+    later = usual * np.where(turned, chance.uniform(2.5, 7.0, size=world.cards), 1.0)
 
     columns: list[tuple[Ints, Ints, Ints, Floats, Ints]] = []
     for day in range(world.days):
@@ -86,25 +91,28 @@ def _payments(world: World, chance: np.random.Generator) -> Payments:
             chance.integers(0, world.terminals, size=size),
             near[card, chance.integers(0, near.shape[1], size=size)],
         )
-        amount = usual[card] * chance.lognormal(0.0, 0.55, size=size) * (1.7 if changed else 1.0)
+        amount = (later if changed else usual)[card] * chance.lognormal(0.0, 0.55, size=size)
         hour = np.clip(chance.normal(14.5 if not changed else 16.0, 4.2, size=size), 0.0, 23.99)
         at_us = (day * DAY_US + hour / 24 * DAY_US).astype(np.int64)
         columns.append((at_us, card, terminal, amount, np.zeros(size, dtype=np.int64)))
     at_us, card, terminal, amount, fraud = (np.concatenate(part) for part in zip(*columns, strict=True))
 
     fraud = _tampered_terminals(world, chance, at_us, terminal, fraud)
-    amount, fraud = _stolen_cards(world, chance, at_us, card, amount, fraud)
+    thieves = _stolen_cards(world, chance, usual)
     attack = _night_attack(world, chance, online_shops)
     at_us, card, terminal, amount, fraud = (
-        np.concatenate([old, new])
-        for old, new in zip((at_us, card, terminal, amount, fraud), attack, strict=True)
+        np.concatenate(parts)
+        for parts in zip((at_us, card, terminal, amount, fraud), thieves, attack, strict=True)
     )
+    lasting = at_us < world.days * DAY_US
+    at_us, card, terminal = at_us[lasting], card[lasting], terminal[lasting]
+    amount, fraud = amount[lasting], fraud[lasting]
     order = np.argsort(at_us, kind="stable")
     return Payments(
         at_us=at_us[order],
         card=card[order],
         terminal=terminal[order],
-        amount=np.round(np.clip(amount[order], 0.5, 4_900.0), 2),
+        amount=np.round(np.clip(amount[order], 0.5, 1_450.0), 2),
         online=online_shops[terminal[order]].astype(np.int64),
         fraud=fraud[order],
     )
@@ -116,7 +124,7 @@ def _tampered_terminals(
     """A few terminals skim cards for two to three weeks; a third of what they take is fraud."""
     fraud = fraud.copy()
     for day in range(world.days):
-        for _ in range(chance.poisson(0.22)):
+        for _ in range(chance.poisson(0.2)):
             where = chance.integers(0, world.terminals)
             until = day + chance.integers(14, 22)
             taken = (terminal == where) & (at_us >= day * DAY_US) & (at_us < until * DAY_US)
@@ -124,28 +132,23 @@ def _tampered_terminals(
     return fraud
 
 
-def _stolen_cards(
-    world: World,
-    chance: np.random.Generator,
-    at_us: Ints,
-    card: Ints,
-    amount: Floats,
-    fraud: Ints,
-) -> tuple[Floats, Ints]:
-    """A few cards are used by thieves for five days: some payments become three to six times as large."""
-    amount, fraud = amount.copy(), fraud.copy()
+def _stolen_cards(world: World, chance: np.random.Generator, usual: Floats) -> Extra:
+    """Thieves hurry: for two days they pay several times a day, larger amounts, at shops far and wide."""
+    at_us: list[int] = []
+    card: list[int] = []
+    terminal: list[int] = []
+    amount: list[float] = []
     for day in range(world.days):
-        for victim in chance.integers(0, world.cards, size=chance.poisson(1.6)):
-            taken = (card == victim) & (at_us >= day * DAY_US) & (at_us < (day + 5) * DAY_US)
-            taken &= chance.uniform(size=len(at_us)) < 0.6
-            amount[taken] *= chance.uniform(3.0, 6.0, size=int(taken.sum()))
-            fraud[taken] = 1
-    return amount, fraud
+        for victim in chance.integers(0, world.cards, size=chance.poisson(1.1)):
+            for _ in range(int(chance.integers(4, 9))):
+                at_us.append(int((day + chance.uniform(0.3, 2.0)) * DAY_US))
+                card.append(int(victim))
+                terminal.append(int(chance.integers(0, world.terminals)))
+                amount.append(float(usual[victim] * chance.uniform(1.5, 4.5)))
+    return _extra(at_us, card, terminal, amount)
 
 
-def _night_attack(
-    world: World, chance: np.random.Generator, online_shops: NDArray[np.bool_]
-) -> tuple[Ints, Ints, Ints, Floats, Ints]:
+def _night_attack(world: World, chance: np.random.Generator, online_shops: NDArray[np.bool_]) -> Extra:
     """From `new_attack` on: bursts of small online payments at night with stolen numbers."""
     at_us: list[int] = []
     card: list[int] = []
@@ -153,13 +156,17 @@ def _night_attack(
     amount: list[float] = []
     shops = np.flatnonzero(online_shops)
     for day in range(world.new_attack, world.days):
-        for victim in chance.integers(0, world.cards, size=chance.poisson(7.0)):
+        for victim in chance.integers(0, world.cards, size=chance.poisson(6.0)):
             begins = day * DAY_US + int(chance.uniform(0.5, 4.5) / 24 * DAY_US)
             for shot in range(int(chance.integers(3, 7))):
                 at_us.append(begins + shot * int(chance.uniform(40, 200) * 1e6))
                 card.append(int(victim))
                 terminal.append(int(chance.choice(shops)))
                 amount.append(float(chance.uniform(18.0, 48.0)))
+    return _extra(at_us, card, terminal, amount)
+
+
+def _extra(at_us: list[int], card: list[int], terminal: list[int], amount: list[float]) -> Extra:
     return (
         np.array(at_us, dtype=np.int64),
         np.array(card, dtype=np.int64),
@@ -179,7 +186,9 @@ def _messy(payments: Payments, world: World, chance: np.random.Generator) -> pl.
     size = len(payments.at_us)
     late = (chance.exponential(2.0e6, size=size) + 0.2e6).astype(np.int64)
     slow = chance.uniform(size=size) < 0.01
-    received = payments.at_us + np.where(slow, chance.integers(3_600_000_000, 8 * 3_600_000_000, size=size), late)
+    received = payments.at_us + np.where(
+        slow, chance.integers(3_600_000_000, 8 * 3_600_000_000, size=size), late
+    )
     stop = world.feed_stops * DAY_US + DAY_US * 3 // 8
     resume = stop + DAY_US // 2
     silent = (received >= stop) & (received < resume)
@@ -189,7 +198,7 @@ def _messy(payments: Payments, world: World, chance: np.random.Generator) -> pl.
     cents_day = payments.at_us // DAY_US == world.cents_for_euros
     acquirer = payments.terminal % 3 == 0
     for row in np.flatnonzero(cents_day & acquirer):
-        amount[row] = str(int(round(payments.amount[row] * 100)))
+        amount[row] = str(round(payments.amount[row] * 100))
     card = np.char.mod("c%05d", payments.card).astype(object)
     merchant = np.where(payments.online == 1, "online", "shop").astype(object)
 

@@ -1,4 +1,4 @@
-"""`geartrain doctor`: is this machine, and this workspace, fit to work?"""
+"""`geartrain doctor`: whether this machine, and this workspace, are fit to work."""
 
 from __future__ import annotations
 

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from geartrain.domain.expression import Columns
 from geartrain.domain.prediction import Decision, Floats
 from geartrain.engine.bundles import load_bundle
-from geartrain.engine.hosting import served_of
+from geartrain.engine.hosting import online_encode, served_of
 from geartrain.engine.workspace import Workspace
 from geartrain.features.encoding import encode
+from geartrain.features.online import OnlineFeatures
 from geartrain.release.bundle_nouns import Loaded
 from geartrain.serving.deciding import decide_rows
 from geartrain.serving.routing import Arm
-from geartrain.serving.runtime import Encode, Matrix, RawRow, Served
+from geartrain.serving.runtime import Matrix, RawRow, Served
 from geartrain.stats.deciding import ABSTAINED, decide, realised_cost, regression_cost
 
 
@@ -64,10 +65,10 @@ class Answering:
         return decide(self.loaded.rule, predictions, columns).actions, predictions.values[:, -1]
 
 
-def answering(workspace: Workspace, release: str, encode_live: Encode) -> Answering:
+def answering(workspace: Workspace, release: str, online: OnlineFeatures) -> Answering:
     """Load *release* from the workspace, checked byte for byte."""
     loaded = load_bundle(workspace, release)
-    return Answering(loaded=loaded, served=served_of(loaded, encode_live))
+    return Answering(loaded=loaded, served=served_of(loaded, online_encode(online, loaded.encoding)))
 
 
 def costs_of(

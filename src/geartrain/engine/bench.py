@@ -14,6 +14,7 @@ from geartrain.domain.clause import Parameter
 from geartrain.domain.contract import Contract
 from geartrain.domain.digest import digest
 from geartrain.domain.events import PoolOpened
+from geartrain.domain.expression import Columns
 from geartrain.domain.features import Encoding
 from geartrain.domain.model import Pool
 from geartrain.domain.prediction import Floats, Predictions
@@ -49,6 +50,7 @@ class Builder:
     teller: Teller = field(default_factory=Silence)
     timings: int = 2_000
     fitted: dict[str, Fitted] = field(default_factory=dict)
+    benches: dict[str, Bench] = field(default_factory=dict)
 
     @property
     def contract(self) -> Contract:
@@ -61,6 +63,7 @@ class Bench:
     """Rows, truth and pools of one run, read back from the blob store; the same every time."""
 
     rows: Rows
+    columns: Columns
     classes: tuple[str, ...]
     truth: NDArray[Any]
     split: Split
@@ -76,12 +79,20 @@ class Bench:
         return Examples(
             matrix=self.matrix[places],
             truth=self.truth[places],
-            columns={name: values[places] for name, values in self.rows.columns.items()},
+            columns={name: values[places] for name, values in self.columns.items()},
         )
 
 
 def bench_of(builder: Builder, document: Document) -> Bench:
-    """Read the run's rows back and share them out; nothing of this depends on the process."""
+    """The run's rows, shared out: read back once in a process, the same in every process."""
+    name = digest((document["raw"], document["values"], document["seed"]))
+    if name not in builder.benches:
+        builder.benches.clear()
+        builder.benches[name] = _read_bench(builder, document)
+    return builder.benches[name]
+
+
+def _read_bench(builder: Builder, document: Document) -> Bench:
     contract = builder.contract
     blobs = builder.workspace.blobs
     rows = Rows(
@@ -100,6 +111,7 @@ def bench_of(builder: Builder, document: Document) -> Bench:
     encoding = fit_encoding(builder.product.features, rows.take(pools.search).features)
     return Bench(
         rows=rows,
+        columns=rows.columns,
         classes=classes,
         truth=truth,
         split=pools,
@@ -203,7 +215,7 @@ def evidence_of(
         rule=rule,
         predictions=answers,
         truth=bench.truth[places],
-        columns=taken.columns,
+        columns={name: values[places] for name, values in bench.columns.items()},
         groups=np.array(taken.texts(data.group), dtype=object) if data.group else None,
         times_us=taken.times_us if timed else None,
         seed=document["seed"],

@@ -10,7 +10,7 @@ from geartrain.domain.prediction import Floats
 from geartrain.retraining.challenge import Challenge, ChallengeTerms, Ruling, cap_of, meet, ruling
 
 #: A test that has proven nothing after so many days of decisions ends.
-HORIZON_DAYS = 28
+HORIZON_DAYS = 14
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -47,6 +47,7 @@ class Door:
         self._workspace = workspace
         self._contract = contract
         self._keys: dict[str, pl.Series] = {}
+        self._batches: dict[str, set[str]] = {}
 
     def take_file(self, source: str, path: Path, *, now: datetime) -> Taken:
         """Take the rows of a file.
@@ -65,8 +66,7 @@ class Door:
         name = batch_id(product, source, content)
         table = table_of(product, source)
         quarantine = table + QUARANTINE
-        lake = self._workspace.lake
-        if name in lake.batches(table) | lake.batches(quarantine):
+        if name in self._held(table) | self._held(quarantine):
             known = self._already(name)
             if known is not None:
                 return Taken(batch=known, good=pl.DataFrame(), known=True)
@@ -91,12 +91,20 @@ class Door:
         lake = self._workspace.lake
         if prepared.bad.height:
             lake.append(table + QUARANTINE, prepared.bad.to_arrow(), batch=name)
+            self._held(table + QUARANTINE).add(name)
         if prepared.good.height:
             lake.append(table, prepared.good.to_arrow(), batch=name)
+            self._held(table).add(name)
             if terms.kind is not SourceKind.LABELS:
                 fresh = prepared.good.get_column(terms.key).cast(pl.String)
                 held = self._keys.get(terms.name)
                 self._keys[terms.name] = fresh if held is None else held.append(fresh)
+
+    def _held(self, table: str) -> set[str]:
+        """The batches in a table: read once, and those that this door has brought since."""
+        if table not in self._batches:
+            self._batches[table] = set(self._workspace.lake.batches(table))
+        return self._batches[table]
 
     def _already(self, name: str) -> Batch | None:
         """The batch as it was recorded; None if the process died before it was."""

@@ -75,7 +75,7 @@ def decision_of(row: Mapping[str, object], product: str) -> Decision:
         id=str(row["decision_id"]),
         product=product,
         release=str(row["release"]),
-        key=str(row["key"]),
+        key=str(row["key"]) if row["key"] != row["decision_id"] else "",
         decided_at=row[ARRIVAL_TIME],  # type: ignore[arg-type]  # the lake's clocks are datetimes
         action=str(row["action"]),
         probabilities=tuple(json.loads(str(row["probabilities"])).items()),
@@ -85,6 +85,11 @@ def decision_of(row: Mapping[str, object], product: str) -> Decision:
         doubt=str(row["doubt"]),
         arm=str(row["arm"]),
     )
+
+
+def key_of(decision: Decision) -> str:
+    """What joins the truth to the decision: the key of its row, or its own id where the row had none."""
+    return decision.key or decision.id
 
 
 def _told(made: Sequence[Decision]) -> pl.DataFrame:
@@ -113,7 +118,7 @@ def _records_frame(
             EVENT_TIME: pl.Series([one.at for one in records], dtype=clock),
             ARRIVAL_TIME: pl.Series([one.decision.decided_at for one in records], dtype=clock),
             BATCH: [batch] * len(records),
-            "key": [one.decision.key for one in records],
+            "key": [key_of(one.decision) for one in records],
         }
     )
     sent = pl.DataFrame({"row": [json.dumps(dict(one.row), default=str) for one in records]})

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from geartrain.domain.columns import microseconds, microseconds_of
 from geartrain.domain.digest import digest
 from geartrain.domain.incident import Signal
+from geartrain.domain.prediction import Decision
 from geartrain.domain.wire import decode
 from geartrain.engine.arms import Answering, answering, costs_of, indices
 from geartrain.engine.bench import Builder, Document
 from geartrain.engine.challenging import Contest
 from geartrain.engine.diary import Day, Diary, Shadowed
-from geartrain.engine.hosting import online_encode
 from geartrain.engine.ingesting import Taken
 from geartrain.engine.logbook import log_decisions
 from geartrain.engine.products import Product
@@ -28,7 +28,7 @@ from geartrain.engine.watching import Watch, begin_watch, open_incidents, write_
 from geartrain.engine.workspace import Workspace
 from geartrain.engine.world import KEY, World
 from geartrain.features.online import OnlineFeatures
-from geartrain.monitoring.feeds import Arrivals, LabelArrivals
+from geartrain.monitoring.feeds import Arrivals
 from geartrain.monitoring.profile import from_bytes
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 from geartrain.ports.workflow import Workflows
@@ -68,11 +68,7 @@ class Loop:
     def load(self, release: str) -> Answering:
         """A release, loaded and checked."""
         assert self.online is not None
-        online, encoding = self.online, None
-        from geartrain.engine.bundles import load_bundle
-
-        encoding = load_bundle(self.workspace, release).encoding
-        return answering(self.workspace, release, online_encode(online, encoding))
+        return answering(self.workspace, release, self.online)
 
     def crown(self, champion: Answering, document: Document, *, now: datetime, replaced: bool) -> None:
         """A release became the champion: its own reference is what is watched from now on."""
@@ -120,9 +116,9 @@ class Loop:
         challenger = rollout.challenger if rollout else None
         share = rollout.share if rollout and challenger else 0.0
         salt = challenger.release if challenger else ""
-        arms = np.array([arm_of(key, share=share, salt=salt).value for key in keys], dtype=object)
+        arms = np.array([arm_of(key, share=share, salt=salt).value for key in keys], dtype=np.object_)
         stale = self._stale(requests)
-        decisions: list[object] = [None] * len(rows)
+        decisions: list[Decision | None] = [None] * len(rows)
         for answerer, arm in ((champion, Arm.CHAMPION), (challenger, Arm.CANARY)):
             if answerer is None:
                 continue
@@ -142,14 +138,16 @@ class Loop:
                 for place, decision in zip(chosen, answers, strict=True):
                     decisions[place] = decision
         made = tuple(one for one in decisions if one is not None)
+        if len(made) < len(rows):
+            raise RuntimeError(f"{len(rows) - len(made)} requests were not answered")
         done = Day(
             day=day,
             requests=requests,
             features=features,
-            decisions=made,  # type: ignore[arg-type]  # every place was filled
-            actions=indices(champion.loaded, made),  # type: ignore[arg-type]
-            values=np.array([one.probabilities[-1][1] if one.probabilities else np.nan for one in made]),  # type: ignore[attr-defined]
-            releases=np.array([one.release for one in made], dtype=object),  # type: ignore[attr-defined]
+            decisions=made,
+            actions=indices(champion.loaded, made),
+            values=np.array([one.probabilities[-1][1] if one.probabilities else np.nan for one in made]),
+            releases=np.array([one.release for one in made], dtype=np.object_),
         )
         for other in rollout.beside() if rollout else ():
             self.shadow(other, done)
@@ -242,9 +240,8 @@ class Loop:
                 for source in data_of(self.product.contract).sources
                 if source.name in world.deliveries
             )
-            labels = self._labels(moment) if number == LOOKS else None
             known = open_incidents(self.workspace, self.product.name)
-            found = self.watch.signals(now=moment, arrivals=arrivals, labels=labels)
+            found = self.watch.signals(now=moment, arrivals=arrivals, labels=None)
             seen = self.watch.look(found, now=moment, open_incidents=known)
             write_down(self.workspace, self.product.contract, seen, now=moment)
         return found
@@ -263,7 +260,3 @@ class Loop:
             rows=int((seen > since_us).sum()),
             window_s=86_400.0,
         )
-
-    def _labels(self, moment: datetime) -> LabelArrivals | None:
-        del moment
-        return None

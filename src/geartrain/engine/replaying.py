@@ -1,5 +1,7 @@
-"""Replay: history driven through the real ingest, features, decisions, labels, monitors,
-retraining, gates and rollout, on a virtual clock, one day after the other.
+"""Replay history through the real loop on a virtual clock, one day after the other.
+
+Ingest, features, decisions, labels, monitors, retraining, gates and rollout are those of a
+living product.
 
 What is different from living is only who moves the clock and who signs: in a replay the
 people named in the contract sign what the gates let pass, and waive what is merely
@@ -17,9 +19,9 @@ import polars as pl
 
 from geartrain.domain.columns import microseconds
 from geartrain.domain.digest import short
-from geartrain.domain.events import Recorded
+from geartrain.domain.events import Recorded, Refused
 from geartrain.engine.bench import Builder, Document
-from geartrain.engine.building import build, order
+from geartrain.engine.building import order, run_id
 from geartrain.engine.diary import Diary
 from geartrain.engine.ingesting import Door
 from geartrain.engine.loop import Loop
@@ -177,10 +179,10 @@ class _Stage:
         arrivals: list[tuple[int, str, dict[str, object], int]] = []
         for delivery in self.world.delivered(day, night):
             taken = self.door.take(delivery.source, delivery.rows, content=delivery.content, now=night)
-            for row in taken.good.iter_rows(named=True):
-                arrivals.append(
-                    (microseconds(row[ARRIVAL_TIME]), delivery.source, row, microseconds(row[EVENT_TIME]))
-                )
+            arrivals.extend(
+                (microseconds(row[ARRIVAL_TIME]), delivery.source, row, microseconds(row[EVENT_TIME]))
+                for row in taken.good.iter_rows(named=True)
+            )
             if self.loop is not None:
                 self.loop.arrived(delivery.source, taken)
         arrivals.sort(key=lambda one: one[0])
@@ -251,8 +253,6 @@ class _Stage:
         self.went_live = now
 
     def _built(self, now: datetime) -> Document | None:
-        from geartrain.engine.building import run_id
-
         asked = order(self.product, now=now, seed=self.terms.seed, trials=self.terms.trials)
         try:
             built = self.workflows.run(run_id(BUILD, asked), BUILD, asked)
@@ -265,8 +265,6 @@ class _Stage:
 
     def loop_refused(self, error: GeartrainError, now: datetime) -> None:
         """Write down that no first model could be built."""
-        from geartrain.domain.events import Refused
-
         event = Refused(
             product=self.product.name,
             what="build",
@@ -274,16 +272,3 @@ class _Stage:
             reason=error.message,
         )
         self.workspace.record(self.product.name, [event], now=now)
-
-
-def build_plan(builder: Builder) -> Callable[..., object]:
-    """The plan that wiring registers as `build` for one product."""
-
-    def plan(steps: object, arguments: dict[str, object]) -> object:
-        from geartrain.ports.workflow import Steps
-
-        assert isinstance(steps, object)
-        durable: Steps = steps  # type: ignore[assignment]  # the port's protocol
-        return build(builder, durable, dict(arguments))
-
-    return plan
