@@ -102,6 +102,20 @@ def test_an_outcome_that_cannot_be_true_changes_nothing(living, the_shop):
     assert kept["key"].to_list() == ["new-1"]
 
 
+def test_a_row_without_a_key_is_learned_from_too(living, the_shop):
+    """Where the request names no key, the decision's own id joins the truth to the row."""
+    row = {name: value for name, value in ROW.items() if name != "visit_id"}
+    (record,) = ask(living, row)
+    living.host.record_outcomes(NAME, [tell(record.decision.id, "no")])
+
+    _, rows = take_rows(
+        the_shop.workspace(), the_shop.product.contract, the_shop.product.features, known_at=now()
+    )
+    mine = rows.raw.filter(pl.col("visit_id") == record.decision.id)
+    assert mine["_label"].to_list() == ["no"]
+    assert logged(the_shop)["key"].to_list() == [record.decision.id]
+
+
 def test_known_labels_survive_a_restart(living, the_shop, complaints):
     """The same outcome sent to the next process is still a duplicate."""
     (record,) = ask(living, ROW)

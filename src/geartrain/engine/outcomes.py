@@ -14,7 +14,7 @@ from geartrain.domain.contract import Contract
 from geartrain.domain.digest import digest
 from geartrain.domain.prediction import Decision, Outcome
 from geartrain.domain.rule import DecisionRule
-from geartrain.engine.logbook import DECISIONS, decision_of
+from geartrain.engine.logbook import DECISIONS, decision_of, key_of
 from geartrain.engine.rows import OUTCOMES, data_of, frame_of, table_of
 from geartrain.engine.workspace import Workspace
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
@@ -130,11 +130,6 @@ class OutcomeBook:
             pairs = ordered.select("decision", "label").iter_rows() if held.width else iter(())
             self._labels = {decision: label for decision, label in pairs if decision is not None}
         return self._labels
-
-
-def key_of(decision: Decision) -> str:
-    """What names the row that was decided about: its own key, or the decision where it had none."""
-    return decision.key or decision.id
 
 
 def rows_with_truth(
