@@ -46,11 +46,15 @@ def page() -> str:
     parts = [HEAD]
     for words, command in commands():
         title = " ".join(("geartrain", *words))
-        parts.append(f"{'#' * min(len(words) + 1, 3) if words else '##'} {title}\n\n```\n{_help(words, command)}\n```\n")
+        parts.append(
+            f"{'#' * min(len(words) + 1, 3) if words else '##'} {title}\n\n```\n{_help(words, command)}\n```\n"
+        )
     return "\n".join(parts)
 
 
-def _within(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def _within(
+    words: tuple[str, ...], command: click.Command
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield words, command
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():

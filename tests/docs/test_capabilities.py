@@ -14,7 +14,7 @@ TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def names_in(path: str) -> frozenset[str]:
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     return frozenset(
         node.name
@@ -40,7 +40,9 @@ def test_the_named_tests_exist():
     named = TEST.findall(PAGE)
 
     assert len(named) >= 40
-    assert [f"{path}::{name}" for path, name in named if not (ROOT / path).is_file() or name not in tests_in(path)] == []
+    assert [
+        f"{path}::{name}" for path, name in named if not (ROOT / path).is_file() or name not in names_in(path)
+    ] == []
 
 
 def test_the_count_at_the_head_is_the_count():
