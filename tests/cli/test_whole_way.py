@@ -33,6 +33,7 @@ def test_a_file_of_rows_becomes_a_live_release(name: str, ending: str, tmp_path:
     (batch,) = taken.document["result"]["batches"]
     assert batch["batch"]["accepted"] == frame.height
     assert {one["verdict"] for one in asked.document["result"]["prospects"]} <= {"can", "unknown"}
+    assert trained.code == 0, trained.err
     assert len(trained.document["result"]["trials_recorded"]) >= 3
     assert any(row["chosen"] for row in compressed.document["result"]["variants"])
     assert {one["status"] for one in judged.document["result"]["findings"]} == {"kept"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import structlog
@@ -20,6 +21,9 @@ class FileNotifier:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
+        if not structlog.is_configured():
+            # Standard output belongs to answers; a log line there would break `--json`.
+            structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
         self._log = structlog.get_logger("geartrain.notifier")
 
     def notify(self, incident: Incident, people: tuple[str, ...]) -> None:

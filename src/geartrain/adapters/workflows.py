@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,6 +90,7 @@ class DbosWorkflows:
         self._dbos = DBOS
         DBOS(config=config)
         self._workflow = DBOS.workflow(name="geartrain.plan", max_recovery_attempts=1_000)(_runner(plans))
+        self._launched_s = int(time.time())
         try:
             DBOS.launch()
         except (OSError, ValueError) as error:
@@ -115,7 +117,7 @@ class DbosWorkflows:
 
     def unfinished(self) -> tuple[str, ...]:
         """The ids of runs that were cut off and are being gone on with."""
-        return tuple(run.workflow_id for run in self._dbos.list_workflows(status="PENDING"))
+        return tuple(run.workflow_id for run in self._dbos.list_workflows(status=sorted(_UNDER_WAY)))
 
     def resume(self) -> tuple[str, ...]:
         """Wait until every unfinished run has ended; launching has started them already."""
@@ -123,7 +125,15 @@ class DbosWorkflows:
         for run_id in waiting:
             while self._status(run_id) in _UNDER_WAY:
                 time.sleep(_POLL_S)
-        return waiting
+        # A short one may have ended between the launch and this question; SQLite's times are whole seconds.
+        since = datetime.fromtimestamp(self._launched_s, tz=UTC).isoformat()
+        ended = self._dbos.list_workflows(completed_after=since)
+        return tuple(
+            run.workflow_id
+            for run in ended
+            if run.workflow_id in waiting
+            or (run.created_at is not None and run.created_at <= self._launched_s * 1000)
+        )
 
     def _status(self, run_id: str) -> str | None:
         found = self._dbos.get_workflow_status(run_id)
