@@ -142,4 +142,6 @@ def test_fraud_rises_with_the_new_attack_and_comes_at_night(world):
     number = pl.col("amount").cast(pl.Float64, strict=False)
     usual = pl.col("at").is_between(changed - timedelta(days=8), changed - timedelta(days=1))
     new = pl.col("at").is_between(changed, changed + timedelta(days=7))
-    assert feed.filter(new).select(number.mean()).item() > 1.2 * feed.filter(usual).select(number.mean()).item()
+    assert (
+        feed.filter(new).select(number.mean()).item() > 1.2 * feed.filter(usual).select(number.mean()).item()
+    )

@@ -239,7 +239,17 @@ def _same_as(undisturbed, root, answer, url=None):
     assert workspace.ledger.verify() == len(history)
     assert max(told.values()) == 1
     # How fast a variant answers is measured anew, and a choice may follow from it; all else is the same.
-    same = ("snapshot", "raw", "values", "trial", "settings", "class_weights", "encoding", "commitment", "rule")
+    same = (
+        "snapshot",
+        "raw",
+        "values",
+        "trial",
+        "settings",
+        "class_weights",
+        "encoding",
+        "commitment",
+        "rule",
+    )
     assert {name: answer[name] for name in same} == {name: steady[name] for name in same}
     assert [one.release.model for one in events if isinstance(one, ReleaseProposed)] == [answer["model"]]
     assert [one.id for one in events if isinstance(one, ReleaseProposed)] == [answer["release"]]

@@ -74,7 +74,9 @@ def _go_through(workspace, made, frame, built, now):
     reference = next(row for row in choice_of(workspace, answer).rows if row.name == "reference")
     assert (reference.parity.decisions_agree, reference.parity.rows > 0) == (1.0, True)
     _decides_like_the_fitted_model(workspace, made, answer)
-    proposed = [one.event.id for one in workspace.history(made.name) if isinstance(one.event, ReleaseProposed)]
+    proposed = [
+        one.event.id for one in workspace.history(made.name) if isinstance(one.event, ReleaseProposed)
+    ]
     assert proposed == [release]
 
     first_live = _promote(workspace, made, release, now)
@@ -89,7 +91,9 @@ def _go_through(workspace, made, frame, built, now):
     state = releasing.releases(workspace, made.name)
     assert live_at(state, now - timedelta(days=1)).release is None
     assert live_at(state, first_live).release == release
-    assert sorted(live_at(state, first_live).approved_by) == sorted(f"{role}:{who}" for role, who in PEOPLE.items())
+    assert sorted(live_at(state, first_live).approved_by) == sorted(
+        f"{role}:{who}" for role, who in PEOPLE.items()
+    )
     assert live_at(state, second_live).release == second
     assert live_at(state, back).release == release
     assert state.champion == release

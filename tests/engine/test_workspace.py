@@ -31,7 +31,9 @@ def _workspace(root, ledger):
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_threads_of_one_workspace_record_each_event_once(tmp_path, kind):
     """Eight threads that record the same twenty events leave twenty, in a chain that holds."""
-    workspace = _workspace(tmp_path, MemoryLedger() if kind == "memory" else SqlLedger(tmp_path / "ledger.db"))
+    workspace = _workspace(
+        tmp_path, MemoryLedger() if kind == "memory" else SqlLedger(tmp_path / "ledger.db")
+    )
 
     def work(thread):
         for number in range(20):
