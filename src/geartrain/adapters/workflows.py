@@ -76,7 +76,10 @@ class DbosWorkflows:
     def __init__(self, url: str, plans: Mapping[str, Plan]) -> None:
         from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
-        logging.getLogger("dbos").setLevel(logging.ERROR)
+        logger = logging.getLogger("dbos")
+        logger.setLevel(logging.ERROR)
+        # An earlier one in this process left handlers whose streams may be closed by now.
+        logger.handlers.clear()
         config: DBOSConfig = {
             "name": "geartrain",
             "system_database_url": url,
