@@ -14,6 +14,7 @@ from geartrain.cli.answer import Answer, answering
 from geartrain.cli.options import opened, settings, workspace_option
 from geartrain.cli.serving import LEVELS, serve_workspace
 from geartrain.cli.telling import PlainTeller
+from geartrain.domain.finding import Status
 from geartrain.errors import EXIT_NO, EXIT_YES
 
 #: How long a child may take to end before it is ended; its durable steps are gone on with later.
@@ -98,7 +99,7 @@ class _Rounds:
         self._every_s = every_s
         self._ending = threading.Event()
         self._lock = threading.Lock()
-        self._told: dict[tuple[str, ...], str] = {}
+        self._told: dict[tuple[str, ...], frozenset[str]] = {}
         self._child: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._work, name="rounds", daemon=True)
 
@@ -153,7 +154,10 @@ class _Rounds:
             return
         is_answer = code in (EXIT_YES, EXIT_NO)
         told = said.strip() if is_answer else f"ended with {code}: {complaint.strip()}"
-        if told and self._told.get(arguments) != told:
-            self._told[arguments] = told
-            for line in told.splitlines():
+        lines = [line.strip() for line in told.splitlines() if line.strip()]
+        before = self._told.get(arguments, frozenset())
+        self._told[arguments] = frozenset(lines)
+        for line in lines:
+            # A clause that nothing measures is no news, and neither is what the last round said.
+            if line not in before and not line.startswith(Status.NOT_MEASURED.value):
                 click.echo(f"  {arguments[0]}: {line}", err=True)
