@@ -90,6 +90,7 @@ def test_two_processes_with_one_seed_make_one_model(tmp_path, request):
     if one["variant"] == same["variant"]:
         # Which variant is chosen may follow from measured times; the reference never does.
         assert (one["model"], one["onnx"], one["native"]) == (same["model"], same["onnx"], same["native"])
+    assert sorted(one["trials_recorded"]) == one["trials_kept"]
     assert other["snapshot"] == one["snapshot"]
     assert set(other["trials_kept"]).isdisjoint(one["trials_kept"])
     assert other["trial"] != one["trial"]

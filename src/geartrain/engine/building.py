@@ -156,5 +156,6 @@ def _search(builder: Builder, document: Document) -> Document:
         "class_weights": list(selected.rule.class_weights),
         "encoding": bench.encoding.id,
         "commitment": bench.split.commitment,
-        "trials_recorded": [trial.id for trial in trials],
+        # Settings that decide alike on `select` are one trial by their id, as in the ledger.
+        "trials_recorded": list(dict.fromkeys(trial.id for trial in trials)),
     }
