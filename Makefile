@@ -22,7 +22,7 @@ demo: setup ## Take two products from contract to a served, monitored, retrained
 	@$(BIN)/geartrain demo
 
 up: setup ## Keep everything of the demo running: API, workers, monitor
-	@$(BIN)/geartrain up
+	@$(BIN)/geartrain up --workspace geartrain-demo/.geartrain
 
 test: setup ## Every check: style, types, architecture, tests, doctests
 	$(BIN)/ruff format --check .

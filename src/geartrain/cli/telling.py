@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -61,6 +62,21 @@ class TerminalTeller:
 def teller() -> Teller:
     """The teller that fits where standard error goes."""
     return TerminalTeller() if sys.stderr.isatty() else PlainTeller()
+
+
+@contextmanager
+def quieten() -> Iterator[None]:
+    """Let structured logs of notified incidents stay in their file while a story is told."""
+    import logging
+
+    import structlog
+
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _escaped(text: str) -> str:

@@ -80,6 +80,11 @@ class Replayed:
     history: tuple[Recorded, ...]
     diary: Diary
     documents: tuple[Document, ...] = field(default=())
+    plain_errors: bool = False
+
+    def document_of(self, release: str | None) -> Document | None:
+        """The run that built *release*, or None."""
+        return next((one for one in self.documents if one["release"] == release), None)
 
 
 def replay(
@@ -129,8 +134,17 @@ def replay(
         costs=stage.policies.table(),
         history=workspace.history(product.name),
         diary=stage.diary,
-        documents=tuple(stage.documents),
+        documents=stage.all_documents(),
+        plain_errors=_plain_errors(product),
     )
+
+
+def _plain_errors(product: Product) -> bool:
+    """Whether every wrong decision costs one and every right one nothing: then a cost is a share of errors."""
+    contract = product.contract
+    costs = contract.costs
+    plain = costs is None or all(entry.cost in {"1", "1.0"} for entry in costs.entries if entry.cost != "0")
+    return contract.decision.task.has_classes and contract.decision.abstain is None and plain
 
 
 def _online(product: Product) -> OnlineFeatures:
@@ -156,6 +170,11 @@ class _Stage:
     went_live: datetime | None = None
     documents: list[Document] = field(default_factory=list)
     refused_until: datetime | None = None
+
+    def all_documents(self) -> tuple[Document, ...]:
+        """Every run that built a release, the first one first."""
+        rollout = self.loop.rollout if self.loop else None
+        return (*self.documents, *(rollout.built if rollout else ()))
 
     def live_through(self, day: datetime, *, live_from: datetime) -> None:
         """One day: deliveries, requests, labels, then the evening's look at everything."""

@@ -53,6 +53,7 @@ class Rollout:
     former_contest: Contest | None = None
     former_document: Document = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
+    built: list[Document] = field(default_factory=list)
     last: datetime | None = None
     refused: dict[str, datetime] = field(default_factory=dict)
 
@@ -254,6 +255,7 @@ class Rollout:
             self._refuse("retrain", error.message, now)
             return
         assert isinstance(built, dict)
+        self.built.append(built)
         self._shadow(built, diary, trigger, now)
 
     def _shadow(self, document: Document, diary: Diary, trigger: Trigger, now: datetime) -> None:
