@@ -46,9 +46,7 @@ def test_every_test_says_what_it_promises() -> None:
         f"{path.name}:{node.name}"
         for path in (ROOT / "tests").rglob("test_*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef)
-        and node.name.startswith("test_")
-        and not ast.get_docstring(node)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
     ]
 
     assert silent == []
@@ -64,8 +62,21 @@ def test_the_lock_file_names_no_index_and_no_host() -> None:
 
 def test_help_answers_without_importing_the_heavy_libraries() -> None:
     """`geartrain --help` stays fast because it imports no room, no numpy, no web framework."""
-    heavy = {"numpy", "polars", "pyarrow", "sklearn", "lightgbm", "onnxruntime", "fastapi", "sqlalchemy", "dbos", "rich"}
-    code = "import sys, geartrain.cli.main as m; m.run(['--help']); print(*sorted(sys.modules), file=sys.stderr)"
+    heavy = {
+        "numpy",
+        "polars",
+        "pyarrow",
+        "sklearn",
+        "lightgbm",
+        "onnxruntime",
+        "fastapi",
+        "sqlalchemy",
+        "dbos",
+        "rich",
+    }
+    code = (
+        "import sys, geartrain.cli.main as m; m.run(['--help']); print(*sorted(sys.modules), file=sys.stderr)"
+    )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -79,16 +79,16 @@ def test_swaps_under_load_fail_no_request(world, talk, make_served):
 
 def test_sigterm_finishes_what_was_begun(tmp_path, world_script):
     """A request that is in the server when SIGTERM comes is answered, then the process ends by itself."""
-    with _process(world_script, tmp_path, pause_s=0.5) as (process, url):
+    with _process(world_script, tmp_path, pause_s=3.0) as (process, url):
         answers: list[httpx.Response] = []
         client = threading.Thread(
             target=lambda: answers.append(httpx.post(url + PATH, json={"row": {"x": 1}}, timeout=10))
         )
         client.start()
-        time.sleep(0.25)
+        time.sleep(1.5)
         process.send_signal(signal.SIGTERM)
         client.join()
-        said, _ = process.communicate(timeout=10)
+        said, _ = process.communicate(timeout=15)
 
     assert answers[0].status_code == 200
     assert process.returncode == 0

@@ -96,6 +96,7 @@ COLUMNS = st.lists(
         maximum=st.none() | NAMES,
     ),
     max_size=6,
+    unique_by=lambda one: one.name,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 
 import numpy as np
@@ -27,6 +27,7 @@ from geartrain.documents.report_nouns import (
 from geartrain.domain.contract import Contract
 from geartrain.domain.events import IncidentOpened
 from geartrain.domain.finding import Finding
+from geartrain.domain.roles import Role
 from geartrain.domain.wire import decode
 from geartrain.engine.bench import Document, currency_of
 from geartrain.engine.policies import NEVER, PRODUCT, SCHEDULE
@@ -72,9 +73,7 @@ def product_section(
         currency=currency_of(contract),
         facts=facts,
         stages=stages,
-        promises=tuple(
-            PromiseLine(clause=one.path, owner=one.owner, sentence=one.sentence) for one in in_words(contract)
-        ),
+        promises=_promises(contract),
         silent=contract.silent,
         findings=tuple(
             FindingRow(
@@ -94,6 +93,16 @@ def product_section(
         example=example,
         monitors=monitors,
         replay=replay,
+    )
+
+
+def _promises(contract: Contract) -> tuple[PromiseLine, ...]:
+    """Each promise beside its owner, role by role; the owner's name need not be said again."""
+    roles = list(Role)
+    said = sorted(in_words(contract), key=lambda one: roles.index(one.owner))
+    return tuple(
+        PromiseLine(clause=one.path, owner=one.owner, sentence=one.sentence.rsplit(" (", maxsplit=1)[0])
+        for one in said
     )
 
 
@@ -140,7 +149,7 @@ def replay_section(contract: Contract, replayed: Replayed, *, schedule_days: flo
     names = _worth_showing(replayed.costs)
     return ReplaySection(
         words=(
-            f"{replayed.began:%d %B %Y} to {replayed.ended:%d %B %Y} on a virtual clock;"
+            f"{_day(replayed.began)} to {_day(replayed.ended)} on a virtual clock;"
             " every policy decides about the same requests with the same features."
         ),
         currency=currency_of(contract),
@@ -148,6 +157,10 @@ def replay_section(contract: Contract, replayed: Replayed, *, schedule_days: flo
         events=timeline_of(replayed.history, since=replayed.began),
         logarithmic=_far_apart(replayed.costs, names),
     )
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def _worth_showing(costs: pl.DataFrame) -> list[str]:
