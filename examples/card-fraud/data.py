@@ -32,13 +32,13 @@ Extra = tuple[Ints, Ints, Ints, Floats, Ints]
 class World:
     """How large the world is and on which days it changes, counted from 0."""
 
-    days: int = 150
-    cards: int = 800
-    terminals: int = 240
-    habits_change: int = 85
-    new_attack: int = 108
-    feed_stops: int = 66
-    cents_for_euros: int = 74
+    days: int = 132
+    cards: int = 580
+    terminals: int = 180
+    habits_change: int = 76
+    new_attack: int = 96
+    feed_stops: int = 60
+    cents_for_euros: int = 67
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,7 +139,7 @@ def _stolen_cards(world: World, chance: np.random.Generator, usual: Floats) -> E
     terminal: list[int] = []
     amount: list[float] = []
     for day in range(world.days):
-        for victim in chance.integers(0, world.cards, size=chance.poisson(1.1)):
+        for victim in chance.integers(0, world.cards, size=chance.poisson(1.0)):
             for _ in range(int(chance.integers(4, 9))):
                 at_us.append(int((day + chance.uniform(0.3, 2.0)) * DAY_US))
                 card.append(int(victim))
@@ -156,7 +156,7 @@ def _night_attack(world: World, chance: np.random.Generator, online_shops: NDArr
     amount: list[float] = []
     shops = np.flatnonzero(online_shops)
     for day in range(world.new_attack, world.days):
-        for victim in chance.integers(0, world.cards, size=chance.poisson(6.0)):
+        for victim in chance.integers(0, world.cards, size=chance.poisson(5.0)):
             begins = day * DAY_US + int(chance.uniform(0.5, 4.5) / 24 * DAY_US)
             for shot in range(int(chance.integers(3, 7))):
                 at_us.append(begins + shot * int(chance.uniform(40, 200) * 1e6))

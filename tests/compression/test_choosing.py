@@ -148,7 +148,7 @@ def test_smaller_trees_are_made_and_exported(cases):
     )
     names = [one.name for one in made]
     assert names[0] == REFERENCE
-    assert {"truncated-20", "truncated-10", "trees-20-leaves-4"} <= set(names)
+    assert {"truncated-20", "truncated-10", "trees-10-leaves-4"} <= set(names)
     by_name = {one.name: one for one in made}
     first_trees = fitted.estimator.booster_.predict(case.second.matrix, num_iteration=20)
     assert by_name["truncated-20"].fitted.predict(case.second.matrix).of("malignant") == pytest.approx(

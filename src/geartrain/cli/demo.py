@@ -317,13 +317,13 @@ def _card_fraud(root: Path, into: Path, *, seed: int, days: int | None, told: Te
     from geartrain.engine.replaying import ReplayTerms
 
     product = load_product(example_folder("card-fraud"))
-    told.stage("card-fraud: five months of payments, a fraud costs its amount, a false stop about 4 EUR")
+    told.stage("card-fraud: four months of payments, a fraud costs its amount, a false stop about 4 EUR")
     files = write_example_data("card-fraud", into / "data" / "card-fraud", seed=seed)
     told.say(
         "simulated: cards, terminals, thieves, lost and malformed rows, a silent feed, labels a week late"
     )
     given = tuple(f"{name}={path}" for name, path in files.items())
-    terms = ReplayTerms(live_after_s=52 * DAY_S, seed=seed, days=days)
+    terms = ReplayTerms(live_after_s=50 * DAY_S, seed=seed, days=days)
     space, done = run_replay(
         root / "replays" / product.name, product, history_files(product, given), terms, told=told
     )

@@ -21,9 +21,7 @@ REFERENCE = "reference"
 SHRINKS = (
     (0.5, 1.0, 1.0),
     (0.25, 1.0, 1.0),
-    (0.5, 0.5, 1.5),
     (0.25, 0.5, 2.0),
-    (0.25, 1.0, 2.0),
     (0.1, 0.5, 4.0),
 )
 FEWEST_LEAVES, FEWEST_TREES, FASTEST = 3, 5, 0.3

@@ -28,6 +28,7 @@ from geartrain.engine.bench import (
 )
 from geartrain.engine.bundles import environment, keep_bundle
 from geartrain.engine.products import Product
+from geartrain.engine.refitting import refit
 from geartrain.engine.releasing import carry_out
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import ReleaseRefused, TrainingImpossible
@@ -81,7 +82,9 @@ def judge(builder: Builder, document: Document) -> Document:
     fitted = fitted_of(builder, document, bench, document["changes"])
     evidence = evidence_of(builder, bench, rule, document, Pool.VERDICT, answers)
     report = evaluate(evidence, stage=Stage.RELEASE, now=now, model=view_of(bench, fitted, Pool.VERDICT))
-    speed = decode(document["speed"], Speed)
+    replaced, speed = (
+        refit(builder, document, bench) if document["retrained"] else ({}, decode(document["speed"], Speed))
+    )
     findings = (*report.findings, *budget_findings(contract, speed, stage=Stage.RELEASE, now=now))
     counts = {status: sum(one.status is status for one in findings) for status in Status}
     builder.teller.say(
@@ -90,6 +93,7 @@ def judge(builder: Builder, document: Document) -> Document:
     )
     reference = bench.rows.take(_reference_rows(bench))
     return {
+        **replaced,
         "findings": blobs.put(encode(findings)),
         "report": blobs.put(encode(report)),
         "profile": blobs.put(profile_bytes(build_profile(reference.features.to_arrow()))),

@@ -119,7 +119,9 @@ class Rollout:
         if not sign_all(loop.workspace, contract, release, now=now):
             return
         record = self._record(release)
-        step = next_step(contract, record) if record else None
+        if record is None or not self._baked(record.entered_at, record.stage, now):
+            return
+        step = next_step(contract, record)
         if step is None:
             answer = releasing.promote(
                 loop.workspace, contract, release=release, now=now, reason=found.reason
@@ -127,16 +129,15 @@ class Rollout:
             if releasing.accepted(answer):
                 self._crown(now)
             return
-        if record is not None and self._baked(record.entered_at, record.stage, now):
-            releasing.enter(
-                loop.workspace,
-                contract,
-                release=release,
-                stage=stage_of(step.kind),
-                share=step.share,
-                now=now,
-                reason=found.reason,
-            )
+        releasing.enter(
+            loop.workspace,
+            contract,
+            release=release,
+            stage=stage_of(step.kind),
+            share=step.share,
+            now=now,
+            reason=found.reason,
+        )
 
     def _baked(self, entered: datetime, stage: ReleaseStage, now: datetime) -> bool:
         steps = self.loop.product.contract.release
