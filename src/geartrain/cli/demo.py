@@ -313,6 +313,7 @@ def _card_fraud(root: Path, into: Path, *, seed: int, days: int | None, told: Te
     """Months of card payments, lived through on a virtual clock."""
     from geartrain.cli.replay import DAY_S, history_files, replay_chapter, run_replay
     from geartrain.engine.examples import example_folder, write_example_data
+    from geartrain.engine.folders import remember_folder
     from geartrain.engine.products import load_product
     from geartrain.engine.replaying import ReplayTerms
 
@@ -324,9 +325,8 @@ def _card_fraud(root: Path, into: Path, *, seed: int, days: int | None, told: Te
     )
     given = tuple(f"{name}={path}" for name, path in files.items())
     terms = ReplayTerms(live_after_s=50 * DAY_S, seed=seed, days=days)
-    space, done = run_replay(
-        root / "replays" / product.name, product, history_files(product, given), terms, told=told
-    )
+    remember_folder(root, product.name, product.folder)
+    space, done = run_replay(root, product, history_files(product, given), terms, told=told, beside=True)
     _tell_history(done, told)
     return replay_chapter(space, product, done, schedule_days=30), done, product
 

@@ -130,9 +130,18 @@ def history_files(product: Product, sources: tuple[str, ...]) -> dict[str, Path]
 
 
 def run_replay(
-    root: Path, product: Product, files: dict[str, Path], terms: ReplayTerms, *, told: Teller
+    root: Path,
+    product: Product,
+    files: dict[str, Path],
+    terms: ReplayTerms,
+    *,
+    told: Teller,
+    beside: bool = False,
 ) -> tuple[Workspace, Replayed]:
-    """Replay in a fresh workspace at *root*; what an earlier replay left there goes."""
+    """Replay in a fresh workspace at *root*; what an earlier replay left there goes.
+
+    With *beside*, the workspace is kept as it is and the product must be new to it.
+    """
     from geartrain.adapters.workflows import MemoryWorkflows
     from geartrain.engine.bench import Builder
     from geartrain.engine.building import build
@@ -141,7 +150,7 @@ def run_replay(
     from geartrain.ports.workflow import Steps
     from geartrain.wiring import Settings, open_workspace
 
-    if root.exists():
+    if root.exists() and not beside:
         shutil.rmtree(root)
     space = open_workspace(Settings(root=root))
     builder = Builder(workspace=space, product=product, clock_ns=time.perf_counter_ns, timings=400)
