@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MARKER = "made-by-geartrain-demo"
 #: How long a waiver lasts that the demo's team gives for what is merely unproven.
 WAIVER_DAYS = 180
+#: Why what is unproven may pass, behind the finding's status.
+UNTIL_THEN = "on the patients at hand; every case is seen by a pathologist until then"
 READY_S = 60.0
 
 
@@ -133,7 +135,7 @@ def _tumour_triage(root: Path, into: Path, *, seed: int, told: Teller) -> tuple[
     release = str(document["release"])
     findings = _findings(space, document)
     _tell_unproven(findings, told)
-    _sign(space, product, release, findings, now=now, told=told)
+    _sign(space, product, release, now=now, told=told)
     example = _serve_once(root, product, files["samples"], told=told)
     _look(space, product, told)
     waived = sum(one.blocks for one in findings)
@@ -179,40 +181,23 @@ def _tell_unproven(findings: tuple[Finding, ...], told: Teller) -> None:
             told.say(f"{one.status}: {one.clause}: {one.message.split(' [')[0]}")
 
 
-def _sign(
-    space: Workspace,
-    product: Product,
-    release: str,
-    findings: tuple[Finding, ...],
-    *,
-    now: datetime,
-    told: Teller,
-) -> None:
+def _sign(space: Workspace, product: Product, release: str, *, now: datetime, told: Teller) -> None:
     """Owners waive what is unproven, four roles sign the exact bytes, the release goes live."""
-    from geartrain.domain.finding import Status
     from geartrain.engine import releasing
+    from geartrain.engine.signing import sign_all, waive_unproven
 
-    contract, ends = product.contract, now + timedelta(days=WAIVER_DAYS)
-    for one in findings:
-        if one.blocks and one.status is not Status.BROKEN:
-            person = contract.holders(one.owner)[0]
-            releasing.waive(
-                space,
-                contract,
-                release=release,
-                clause=one.clause,
-                reason=f"{one.status} on the patients at hand; every case is seen by a pathologist until then",
-                role=one.owner,
-                person=person,
-                expires_at=ends,
-                now=now,
-            )
-            told.say(f"{person} ({one.owner}) waives {one.clause} until {ends:%Y-%m-%d}")
-    for role in contract.release.sign if contract.release else ():
-        person = contract.holders(role)[0]
-        releasing.sign(space, contract, release=release, role=role, person=person, now=now)
-        told.say(f"{person} signs for {role}")
-    answer = releasing.promote(space, contract, release=release, now=now, reason="the demo's first release")
+    waive_unproven(
+        space, product.contract, release, now=now, lasts=timedelta(days=WAIVER_DAYS), why=UNTIL_THEN
+    )
+    sign_all(space, product.contract, release, now=now, reason="")
+    record = releasing.releases(space, product.name).record(release)
+    for waiver in record.waivers if record else ():
+        told.say(f"{waiver.person} ({waiver.role}) waives {waiver.clause} until {waiver.expires_at:%Y-%m-%d}")
+    for signed in record.sign_offs if record else ():
+        told.say(f"{signed.person} signs for {signed.role}")
+    answer = releasing.promote(
+        space, product.contract, release=release, now=now, reason="the demo's first release"
+    )
     told.say("the release is live" if releasing.accepted(answer) else f"the gates stay closed: {answer}")
 
 

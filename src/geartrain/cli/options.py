@@ -89,8 +89,3 @@ def loaded(folder: Path) -> Product:
     from geartrain.engine.products import load_product
 
     return load_product(folder)
-
-
-def contract_folder(contract_path: Path) -> Path:
-    """A contract may be named by its file or by its folder."""
-    return contract_path if contract_path.is_dir() else contract_path.parent

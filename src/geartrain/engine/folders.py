@@ -9,8 +9,6 @@ import json
 import os
 from pathlib import Path
 
-from geartrain.errors import ProductUnknown
-
 FILE = "products.json"
 
 
@@ -32,20 +30,3 @@ def remember_folder(root: Path, name: str, folder: Path) -> None:
     partial = root / f".{FILE}.{os.getpid()}"
     partial.write_text(content + "\n", encoding="utf-8")
     partial.replace(root / FILE)
-
-
-def folder_of(root: Path, name: str) -> Path:
-    """The folder of product *name*.
-
-    Raises:
-        ProductUnknown: This workspace was never told of it.
-    """
-    folders = known_folders(root)
-    if name not in folders:
-        raise ProductUnknown(
-            f"no product `{name}` lives in this workspace",
-            where=str(root),
-            found=", ".join(sorted(folders)) or "no products yet",
-            hint="run a command in its folder once, or give `--product FOLDER`",
-        )
-    return folders[name]

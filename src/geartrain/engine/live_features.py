@@ -16,7 +16,7 @@ from geartrain.domain.data import Batch
 from geartrain.domain.features import Encoding, FeatureSet
 from geartrain.engine.hosting import online_encode
 from geartrain.engine.ingesting import Door
-from geartrain.engine.rows import data_of, read_table
+from geartrain.engine.rows import data_of, keys_of, read_table
 from geartrain.engine.workspace import Workspace
 from geartrain.features.online import OnlineFeatures
 from geartrain.ports.lake import BATCH
@@ -108,7 +108,7 @@ class LiveFeatures:
         with self._books:
             state = self._states.get(features.id)
             if state is None:
-                keys = {source.name: source.key for source in data_of(self._contract).sources}
+                keys = keys_of(self._contract)
                 state = OnlineFeatures(features, keys=keys)
                 for source in state.sources:
                     product = self._contract.product.name

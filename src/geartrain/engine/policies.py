@@ -79,9 +79,8 @@ class Policies:
         answers = self.scheduled.fitted.predict(encode(self.scheduled.encoding, day.features))
         self.on_schedule.append(_acted(self.scheduled.rule, answers, day.columns))
 
-    def evening(self, loop: Loop, diary: Diary, *, now: datetime, every_s: float) -> None:
+    def evening(self, loop: Loop, *, now: datetime, every_s: float) -> None:
         """Refit when the calendar says so."""
-        del diary
         assert self.refitted_at is not None
         if now < self.refitted_at + timedelta(seconds=every_s):
             return

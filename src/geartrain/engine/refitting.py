@@ -9,6 +9,7 @@ paired test on live traffic, without which no retrained release is promoted.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -20,13 +21,12 @@ from geartrain.domain.events import ModelTrained
 from geartrain.domain.model import ModelVersion, Speed
 from geartrain.domain.wire import decode, encode
 from geartrain.engine.bench import Bench, Builder, Document
+from geartrain.engine.shaping import TIMED_ROWS
 from geartrain.training.examples import Examples
 from geartrain.training.fitting import fit
 
 #: What the variant of a model that was fitted again is called.
 REFIT = "refit"
-#: Rows that its latency is measured on.
-TIMED_ROWS = 2_000
 
 
 def refit(builder: Builder, document: Document, bench: Bench) -> tuple[Document, Speed]:
@@ -49,17 +49,9 @@ def refit(builder: Builder, document: Document, bench: Bench) -> tuple[Document,
     )
     content = to_onnx(fitted, bench.encoding.columns)
     judged = decode(blobs.get(document["model_noun"]), ModelVersion)
-    model = ModelVersion(
-        product=judged.product,
-        task=judged.task,
-        classes=judged.classes,
-        algorithm=judged.algorithm,
+    model = replace(
+        judged,
         params=fitted.params,
-        seed=judged.seed,
-        contract=judged.contract,
-        snapshot=judged.snapshot,
-        encoding=judged.encoding,
-        trial=judged.trial,
         artifact=digest_bytes(content),
         variant=f"{judged.variant}+{REFIT}" if judged.variant else REFIT,
     )

@@ -28,7 +28,7 @@ from geartrain.engine.loop import Loop
 from geartrain.engine.policies import Policies
 from geartrain.engine.products import Product
 from geartrain.engine.proposing import adopt
-from geartrain.engine.rows import OUTCOMES, data_of, table_of
+from geartrain.engine.rows import OUTCOMES, keys_of, table_of
 from geartrain.engine.signing import sign_for_the_team
 from geartrain.engine.workspace import Workspace
 from geartrain.engine.world import KEY, TRUTH, World, read_world
@@ -148,8 +148,7 @@ def _plain_errors(product: Product) -> bool:
 
 
 def _online(product: Product) -> OnlineFeatures:
-    keys = {source.name: source.key for source in data_of(product.contract).sources}
-    return OnlineFeatures(product.features, keys=keys)
+    return OnlineFeatures(product.features, keys=keys_of(product.contract))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -189,7 +188,7 @@ class _Stage:
         self._labels_in(day, night)
         if self.loop is not None:
             self.loop.evening(self.diary, self.world, day=day, now=night)
-            self.policies.evening(self.loop, self.diary, now=night, every_s=self.terms.schedule_s)
+            self.policies.evening(self.loop, now=night, every_s=self.terms.schedule_s)
         elif night >= live_from and (self.refused_until is None or night >= self.refused_until):
             self._go_live(night)
 

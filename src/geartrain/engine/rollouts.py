@@ -51,7 +51,6 @@ class Rollout:
     decided: ChallengeDecided | None = None
     former: Answering | None = None
     former_contest: Contest | None = None
-    former_document: Document = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
     built: list[Document] = field(default_factory=list)
     last: datetime | None = None

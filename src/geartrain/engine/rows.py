@@ -78,6 +78,11 @@ def data_of(contract: Contract) -> DataTerms:
     return contract.data
 
 
+def keys_of(contract: Contract) -> dict[str, str]:
+    """The column that names a row, for each source."""
+    return {source.name: source.key for source in data_of(contract).sources}
+
+
 def table_of(product: str, source: str) -> str:
     """The lake table that holds a source's rows."""
     return f"{product}/{source}"
@@ -140,7 +145,7 @@ def take_rows(
         snapshot = replace(snapshot, sources=(*snapshot.sources, version))
         labelled = _with_outcomes(labelled, outcomes, data.decisions.key)
     labelled = labelled.sort(EVENT_TIME, data.decisions.key, maintain_order=True)
-    keys = {source.name: source.key for source in data.sources}
+    keys = keys_of(contract)
     computed = point_in_time(features, labelled, tables, keys=keys)
     return snapshot, Rows(raw=labelled, features=computed)
 

@@ -1,4 +1,4 @@
-"""How a replay's team signs: in the names of the people in the contract, marked as the replay's doing."""
+"""How a replay's or a demo's team signs: in the names of the people in the contract, and marked as such."""
 
 from __future__ import annotations
 
@@ -26,8 +26,19 @@ def sign_for_the_team(workspace: Workspace, contract: Contract, release: str, *,
     return releasing.accepted(answer)
 
 
-def waive_unproven(workspace: Workspace, contract: Contract, release: str, *, now: datetime) -> None:
-    """Each unproven clause is waived by its owner for a while; a broken one never is."""
+def waive_unproven(
+    workspace: Workspace,
+    contract: Contract,
+    release: str,
+    *,
+    now: datetime,
+    lasts: timedelta = WAIVER,
+    why: str = "",
+) -> None:
+    """Each unproven clause is waived by its owner for a while; a broken one never is.
+
+    *why* stands behind the finding's status in each waiver; the finding itself if empty.
+    """
     state = releasing.releases(workspace, contract.product.name)
     record = state.record(release)
     for finding in (evidence(state, record) or ()) if record else ():
@@ -41,15 +52,17 @@ def waive_unproven(workspace: Workspace, contract: Contract, release: str, *, no
             contract,
             release=release,
             clause=finding.clause,
-            reason=f"{finding.status} on the rows at hand: {finding.message}",
+            reason=f"{finding.status} {why or f'on the rows at hand: {finding.message}'}",
             role=finding.owner,
             person=person,
-            expires_at=now + WAIVER,
+            expires_at=now + lasts,
             now=now,
         )
 
 
-def sign_all(workspace: Workspace, contract: Contract, release: str, *, now: datetime) -> bool:
+def sign_all(
+    workspace: Workspace, contract: Contract, release: str, *, now: datetime, reason: str = REASON
+) -> bool:
     """Every role that is asked signs, by its first holder; False where somebody may not."""
     state = releasing.releases(workspace, contract.product.name)
     record = state.record(release)
@@ -61,7 +74,7 @@ def sign_all(workspace: Workspace, contract: Contract, release: str, *, now: dat
     for role in signing(contract, record).missing:
         person = _free(contract, role, taken)
         answer = releasing.sign(
-            workspace, contract, release=release, role=role, person=person, now=now, reason=REASON
+            workspace, contract, release=release, role=role, person=person, now=now, reason=reason
         )
         if not releasing.accepted(answer):
             return False

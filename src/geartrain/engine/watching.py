@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -189,11 +189,3 @@ def close_with_release(found: tuple[Incident, ...], release: str) -> tuple[Incid
         for one in found
         if one.cause in answered
     )
-
-
-def with_updates(found: tuple[Incident, ...], seen: Triage) -> tuple[Incident, ...]:
-    """Open incidents with the signals that folded into them."""
-    newer = {one.id: one for one in seen.updated}
-    closed = {one.incident for one in seen.closed}
-    kept = tuple(replace(newer.get(one.id, one)) for one in found if one.id not in closed)
-    return (*kept, *seen.opened)

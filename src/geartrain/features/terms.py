@@ -30,7 +30,6 @@ from geartrain.domain.expression import Expression, Values, parse
 from geartrain.domain.features import FeatureType
 from geartrain.errors import ExpressionInvalid
 
-_NAN = float("nan")
 _INFINITY = float("inf")
 
 

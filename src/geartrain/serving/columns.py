@@ -14,8 +14,7 @@ from geartrain.domain.columns import as_number, microseconds
 from geartrain.domain.contract import FieldTerms, FieldType
 from geartrain.domain.expression import Columns, Values
 from geartrain.domain.prediction import Row
-
-_LARGEST_INTEGER = 2**63 - 1
+from geartrain.serving.requests import LARGEST_INTEGER
 
 
 def columns_of(
@@ -65,6 +64,6 @@ def _scalar(value: object) -> Scalar:
         case None | bool() | str() | float():
             return value
         case int():
-            return value if -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER else float(value)
+            return value if -LARGEST_INTEGER <= value <= LARGEST_INTEGER else float(value)
         case _:
             return msgspec.json.encode(value).decode()
