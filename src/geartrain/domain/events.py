@@ -97,13 +97,18 @@ class VariantMeasured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsRecorded:
-    """The clauses were checked against a subject: a model's, release's or snapshot's id."""
+    """The clauses were checked against a subject: a model's, release's or snapshot's id.
+
+    `report` is the digest of what else the check showed, in the blob store; empty where
+    there is nothing more.
+    """
 
     product: str
     stage: Stage
     subject: str
     contract: str
     findings: tuple[Finding, ...]
+    report: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,13 +134,13 @@ def offer(builder: Builder, document: Document) -> Document:
     )
     release, files = assemble(parts, key=builder.workspace.signing_key())
     keep_bundle(builder.workspace, release, files)
-    _offer(builder, release, findings, retrained=document["retrained"], now=now)
+    _offer(builder, release, findings, document, now=now)
     builder.teller.say(f"release {short(release.id)} is proposed and waits for signatures")
     return {"release": release.id}
 
 
 def _offer(
-    builder: Builder, release: Release, findings: tuple[Finding, ...], *, retrained: bool, now: datetime
+    builder: Builder, release: Release, findings: tuple[Finding, ...], document: Document, *, now: datetime
 ) -> None:
     product = builder.contract.product.name
     builder.workspace.record_once(
@@ -152,6 +152,7 @@ def _offer(
                 subject=release.id,
                 contract=builder.contract.id,
                 findings=findings,
+                report=document["report"],
             )
         ],
         now=now,
@@ -159,7 +160,9 @@ def _offer(
     answer = carry_out(
         builder.workspace,
         product,
-        lambda state: commands.propose(state, builder.contract, release, findings, retrained=retrained),
+        lambda state: commands.propose(
+            state, builder.contract, release, findings, retrained=document["retrained"]
+        ),
         now=now,
     )
     if isinstance(answer, Refusal):
