@@ -232,9 +232,10 @@ def test_plausibility_and_fairness_are_clauses_of_their_kind(complete: str) -> N
         "no_identity": ("forbidden", 0.0),
         "more_than_one_reason": ("largest_share", 0.6),
         "not_the_postcode": ("proxy_of", 0.65),
-        "every_district": ("stable_across", 5.0),
+        "every_district": ("stable_across", 0.3),
         "clock_blind": ("invariant_to", 0.0),
         "known": ("cases", 0.0),
+        "no_passengers": ("earns_its_place", 0.05),
     }
     fair = clauses["fairness.same_service"]
     assert (fair.metric, fair.bound, fair.owner) == ("equal_opportunity", 0.1, Role.DOMAIN)

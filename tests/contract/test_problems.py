@@ -31,7 +31,7 @@ SLIPS = {
     ),
     "wrong type": (
         ("trials: 8", "trials: many"),
-        '126:3 retraining.trials: this is not a whole number | "many" | a whole number of at least 1',
+        '129:3 retraining.trials: this is not a whole number | "many" | a whole number of at least 1',
     ),
     "number in quotes": (
         ("recall: {at_least: 0.8,", 'recall: {at_least: "0.8",'),
@@ -53,17 +53,17 @@ SLIPS = {
     ),
     "varying unit": (
         ("window: 700 days", "window: 2 years"),
-        ('125:3 retraining.window: `years` has no fixed length | "2 years" | '
+        ('128:3 retraining.window: `years` has no fixed length | "2 years" | '
         "the same in days, such as 30 days or 365 days"),
     ),
     "share as percent": (
         ("smallest_group: 40", "smallest_group: 0"),
-        ("112:5 fairness.same_service.smallest_group: it should be greater than or equal to 1 | 0 | "
+        ("115:5 fairness.same_service.smallest_group: it should be greater than or equal to 1 | 0 | "
         "a whole number of at least 1"),
     ),
     "share above one": (
         ("at_most: 0.1\n    smallest_group", "at_most: 10\n    smallest_group"),
-        "111:5 fairness.same_service.at_most: a share lies from 0 to 1 | 10 | 0.1 (for 10 %)",
+        "114:5 fairness.same_service.at_most: a share lies from 0 to 1 | 10 | 0.1 (for 10 %)",
     ),
     "unknown role": (
         ("owner: domain}", "owner: domian}"),
@@ -125,20 +125,20 @@ SLIPS = {
         ("{rises_with: noise_db,", "{rises_with: noise_db, falls_with: age,"),
         ('96:3 plausibility.louder_is_worse: says two things at once | {rises_with: "noise_db", falls_with: "age", '
         "at_most: 0.02... | exactly one of rises_with, falls_with, forbidden, largest_share, proxy_of, stable_across, "
-        "invariant_to, cases"),
+        "invariant_to, cases, earns_its_place"),
     ),
     "no reason": (
         ("because: water rates are the same everywhere", "because: ..."),
-        '113:5 fairness.same_service.because: this is not a reason | "..." | why, in plain words',
+        '116:5 fairness.same_service.because: this is not a reason | "..." | why, in plain words',
     ),
     "unknown clause": (
         ("abort_on: [success.expected_cost,", "abort_on: [success.expected_csot,"),
-        ("139:14 release.abort_on.0: there is no clause `success.expected_csot` | success.expected_csot | "
+        ("142:14 release.abort_on.0: there is no clause `success.expected_csot` | success.expected_csot | "
         "did you mean `success.expected_cost`?"),
     ),
     "nobody signs": (
         ("  science: [Sid Sample]\n", ""),
-        ("132:3 release.sign: nobody in the team holds the role science, which must sign | "
+        ("135:3 release.sign: nobody in the team holds the role science, which must sign | "
         "team: product, domain, engineering | team.science: a name, or a sign list without it"),
     ),
 }  # fmt: skip

@@ -14,6 +14,9 @@ from geartrain.domain.contract import DecisionTerms
 from geartrain.domain.digest import canonical
 from geartrain.domain.task import Task
 
+#: The chance with which a column may look useful by luck, where the contract says no other.
+USUAL_LUCK = 0.05
+
 
 def plausibility_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator[Clause]:
     """A clause for each named plausibility promise; its metric is the promise's kind."""
@@ -25,7 +28,7 @@ def plausibility_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator
         match kind:
             case "largest_share":
                 parameters: dict[str, Parameter] = {}
-            case "forbidden":
+            case "forbidden" | "earns_its_place":
                 parameters = {"columns": tuple(sorted(set(value)))}
             case "cases":
                 parameters = {"cases": _cases(desk, place, text, decision)}
@@ -35,6 +38,9 @@ def plausibility_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator
                 parameters = {"column": value}
         if kind in {"rises_with", "falls_with", "invariant_to", "stable_across", "proxy_of"}:
             desk.check_column((*place, kind), value)
+        if kind == "earns_its_place":
+            for index, column in enumerate(value):
+                desk.check_column((*place, kind, index), column)
         if kind in {"rises_with", "falls_with"} and decision is not None and decision.task is Task.MULTICLASS:
             desk.wrong(
                 (*place, kind),
@@ -44,7 +50,7 @@ def plausibility_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator
             )
         if text.where is not None:
             desk.check_expression((*place, "where"), text.where)
-        bound = value if kind == "largest_share" else (text.at_most or 0.0)
+        bound = value if kind == "largest_share" else _bound(text)
         if kind != "stable_across" and bound > 1:
             desk.wrong((*place, "at_most"), "a share lies from 0 to 1", found=bound, expected="such as 0.02")
         yield clause_at(
@@ -60,12 +66,28 @@ def plausibility_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator
         )
 
 
+def _bound(text: PlausibilityText) -> float:
+    if text.at_most is not None:
+        return text.at_most
+    return USUAL_LUCK if text.kind == "earns_its_place" else 0.0
+
+
 def _cases(desk: Desk, place: Path, text: PlausibilityText, decision: DecisionTerms | None) -> str:
     for index, case in enumerate(text.cases or ()):
         path = (*place, "cases", index)
-        for column in case.row:
-            desk.check_column((*path, "row", column), column)
+        for part, columns in (("row", case.row), ("change", case.change or {})):
+            for column in columns:
+                desk.check_column((*path, part, column), column)
         if decision is None:
+            continue
+        if case.change is not None:
+            if decision.task is Task.MULTICLASS and case.then != "same":
+                desk.wrong(
+                    (*path, "then"),
+                    "with many classes there is no one answer that rises",
+                    found=case.then,
+                    expected="same",
+                )
             continue
         allowed = (*decision.actions, *((decision.abstain.then,) if decision.abstain else ()))
         if decision.task is Task.REGRESSION and case.between is None:

@@ -193,21 +193,31 @@ class BudgetText(Section):
 
 
 class KnownCase(Section):
-    """One row whose right answer everyone agrees on."""
+    """One row whose right answer everyone agrees on, or a change that must leave or move the answer."""
 
     row: Annotated[dict[str, Any], Field(min_length=1)]
-    """The columns that matter; the others stay missing."""
+    """The columns that matter; the others are typical."""
     action: AsText | None = None
     """Classes: the action that must be taken."""
     between: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = None
     """Regression: where the predicted value must lie."""
+    change: Annotated[dict[str, Any], Field(min_length=1)] | None = None
+    """The columns that are changed, each with its other value; `then` says what that must do."""
+    then: Literal["same", "rises", "falls"] | None = None
+    """After the change: the decision is the same, or the answer rises or falls."""
     because: Reason = ""
 
     @model_validator(mode="after")
     def _has_one_answer(self) -> Self:
-        if (self.action is None) == (self.between is None):
+        if (self.change is None) != (self.then is None):
             raise wrong(
-                "what is the right answer?", expected="`action:`, or `between: [low, high]` for a value"
+                "a change and what must come of it belong together",
+                expected="`change: {column: value}` and `then: same`, `rises` or `falls`",
+            )
+        if sum(one is not None for one in (self.action, self.between, self.change)) != 1:
+            raise wrong(
+                "what is the right answer?",
+                expected="`action:`, or `between: [low, high]` for a value, or `change:` and `then:`",
             )
         if self.between is not None and self.between[0] > self.between[1]:
             raise wrong("the low end lies above the high end", expected="between: [low, high]")
@@ -223,6 +233,7 @@ KINDS = (
     "stable_across",
     "invariant_to",
     "cases",
+    "earns_its_place",
 )
 #: Kinds for which nobody can guess how much is too much.
 _NEED_A_BOUND = ("proxy_of", "stable_across")
@@ -242,13 +253,16 @@ class PlausibilityText(Promise):
     proxy_of: ColumnName | None = None
     """The answer must not give this column away; `at_most` bounds the AUC with which it does."""
     stable_across: ColumnName | None = None
-    """The cost must not differ more than `at_most` between the values of this column."""
+    """What the model relies on works alike for every value of this column; `at_most` bounds by how much
+    of itself an effect may differ, 0.3 being three tenths. A proven opposite effect counts as 1."""
     invariant_to: ColumnName | None = None
     """The answer must not change with this column."""
     cases: Annotated[list[KnownCase], Field(min_length=1)] | None = None
-    """Rows whose right answer everyone agrees on."""
+    """Rows whose right answer everyone agrees on, and changes that must leave or move the answer."""
+    earns_its_place: Columns | None = None
+    """Columns that must carry more than the same column would by luck; `at_most` bounds that chance."""
     at_most: Annotated[Number, Field(ge=0)] | None = None
-    """The share of violations that is tolerated; 0 where left out."""
+    """The share of violations that is tolerated; 0 where left out (0.05 for `earns_its_place`)."""
     where: Condition | None = None
     """The slice, as an expression over columns."""
 

@@ -135,18 +135,26 @@ def _plausibility(clause: Clause) -> str:
         case "falls_with":
             return f"the answer does not rise when {column} rises{where}{but}"
         case "forbidden":
-            columns = clause.parameter("columns")
-            named = ", ".join(str(one) for one in columns) if isinstance(columns, tuple) else str(columns)
-            return f"the answer does not use {named}"
+            return f"the answer does not use {_listed(clause)}"
         case "largest_share":
             return f"no column carries more than {share} of the explanation"
         case "proxy_of":
             attribute = clause.parameter("attribute")
             return f"the answer tells {attribute} apart with an AUC of at most {number(clause.bound)}"
         case "stable_across":
-            return f"the cost differs by at most {number(clause.bound)} between the values of {column}"
+            return (
+                f"what the model relies on works alike for every value of {column}:"
+                f" an effect differs by at most {share} of itself"
+            )
         case "invariant_to":
             return f"the answer does not change with {column}{where}{but}"
+        case "earns_its_place":
+            return f"luck would give none of {_listed(clause)} its weight in more than {share} of the tries"
         case _:
             count = len(json.loads(str(clause.parameter("cases"))))
             return f"{count} known case{'s' if count != 1 else ''} get{'s' if count == 1 else ''} the right answer{but}"
+
+
+def _listed(clause: Clause) -> str:
+    columns = clause.parameter("columns")
+    return ", ".join(str(one) for one in columns) if isinstance(columns, tuple) else str(columns)
