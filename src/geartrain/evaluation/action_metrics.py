@@ -107,7 +107,7 @@ def abstention_rate(evidence: Evidence, mask: Mask, parameters: Parameters) -> M
     hits = (evidence.decided.actions == ABSTAINED)[mask]
     if len(hits) == 0:
         return Unmeasured(reason="no row is in the slice")
-    return proportion(hits, groups=evidence.groups_in(mask))
+    return proportion(hits, groups=evidence.groups_in(mask), confidence=evidence.confidence)
 
 
 def coverage(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
@@ -175,7 +175,11 @@ def _share(evidence: Evidence, mask: Mask, counted: Counted, missing: str) -> Me
     abstained = int((evidence.decided.actions[mask] == ABSTAINED).sum())
     note = f"{abstained} of {int(mask.sum())} rows handed over, not counted as wrong" if abstained else ""
     return proportion(
-        hits[chosen_rows], rows=int(mask.sum()), groups=evidence.groups_in(chosen_rows), note=note
+        hits[chosen_rows],
+        rows=int(mask.sum()),
+        groups=evidence.groups_in(chosen_rows),
+        confidence=evidence.confidence,
+        note=note,
     )
 
 

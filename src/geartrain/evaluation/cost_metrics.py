@@ -13,7 +13,7 @@ from geartrain.evaluation.action_metrics import Parameters
 from geartrain.evaluation.baselines import baseline_costs
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.stats.deciding import cost_tensor
-from geartrain.stats.intervals import CONFIDENCE, ratio, zero_failures_bound
+from geartrain.stats.intervals import ratio, zero_failures_bound
 
 
 def expected_cost(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
@@ -50,6 +50,7 @@ def expected_cost(evidence: Evidence, mask: Mask, parameters: Parameters) -> Mea
         None if reference is None else reference[known],
         seed=evidence.seed,
         groups=evidence.groups_in(known),
+        confidence=evidence.confidence,
         note=note,
     )
     return _with_unseen(evidence, known, seen, scale)
@@ -68,7 +69,9 @@ def mean_cost(evidence: Evidence, costs: Floats, mask: Mask) -> Measured:
     known = mask & np.isfinite(costs)
     if not known.any():
         return Unmeasured(reason="no row has a known cost")
-    return ratio(costs[known], seed=evidence.seed, groups=evidence.groups_in(known))
+    return ratio(
+        costs[known], seed=evidence.seed, groups=evidence.groups_in(known), confidence=evidence.confidence
+    )
 
 
 def _with_unseen(evidence: Evidence, mask: Mask, seen: Measurement, scale: float) -> Measurement:
@@ -110,7 +113,7 @@ def unseen_cost(evidence: Evidence, mask: Mask) -> tuple[float, tuple[tuple[str,
         if not over or not max(over) > 0:
             continue
         trials = int(inside.sum()) if groups is None else len(np.unique(groups[inside]))
-        bound = zero_failures_bound(trials, confidence=0.5 + CONFIDENCE / 2)
+        bound = zero_failures_bound(trials, confidence=0.5 + evidence.confidence / 2)
         total += (inside.mean() * bound * max(over)) ** 2
         kinds.append((rule.actions[unseen[int(np.argmax(over))]], name))
     return math.sqrt(total), tuple(kinds)

@@ -16,6 +16,7 @@ from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
 from geartrain.stats.deciding import Decided, cost_tensor, decide, realised_cost, regression_cost
+from geartrain.stats.intervals import CONFIDENCE
 
 Mask = NDArray[np.bool_]
 
@@ -53,6 +54,7 @@ class Evidence:
         groups: What repeats (a patient, a card), shape (n,); intervals then count entities.
         times_us: When each row happened, int64 microseconds since 1970 UTC, shape (n,).
         seed: Every resampling starts from it.
+        confidence: Of every interval made from it; stricter the more often sealed rows were looked at.
         simplest: What the simplest model says about the same rows, for its baseline.
         history: Labels known before these rows.
         decided: What the rule does with the answers; follows from the rest.
@@ -70,6 +72,7 @@ class Evidence:
     groups: NDArray[Any] | None = None
     times_us: NDArray[np.int64] | None = None
     seed: int = 0
+    confidence: float = CONFIDENCE
     simplest: Predictions | None = None
     history: History | None = None
     decided: Decided = field(init=False)
@@ -140,10 +143,10 @@ class Evidence:
 def cost_threshold(rule: DecisionRule, positive: int) -> float | None:
     """The probability of the positive class from which the rule acts, in the model's own scale.
 
-    None where there are not two classes with two actions, a cost reads a column, or no
-    probability turns the decision.
+    None where there are not two classes with two actions, a cost reads a column, groups have
+    thresholds of their own, or no probability turns the decision.
     """
-    if len(rule.classes) != 2 or rule.actions[0] == rule.actions[1]:
+    if len(rule.classes) != 2 or rule.actions[0] == rule.actions[1] or rule.group_weights:
         return None
     read = [entry.cost for entry in rule.costs.entries] + [rule.costs.otherwise]
     if any(parse(text).columns for text in read):

@@ -25,7 +25,7 @@ from geartrain.evaluation.action_metrics import (
     spared,
 )
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
-from geartrain.stats.intervals import CONFIDENCE, proportion, ratio, wilson
+from geartrain.stats.intervals import proportion, ratio, wilson
 
 #: What must be alike between groups: rates, each the hits among some rows.
 DEFINITIONS: Mapping[str, tuple[Callable[[Evidence, int], Counted], ...]] = {
@@ -72,7 +72,7 @@ def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parame
         of = ", ".join(small) or "none"
         return Unmeasured(reason=f"fewer than two groups have {smallest} rows that count (too small: {of})")
     pairs = math.comb(len(judged), 2) * len(questions)
-    level = 1 - (1 - CONFIDENCE) / pairs
+    level = 1 - (1 - evidence.confidence) / pairs
     gaps = []
     for relevant, hits in questions:
         seen = {
@@ -93,7 +93,7 @@ def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parame
         value=widest.value,
         low=max(gap.low for gap, _, _ in gaps),
         high=max(gap.high for gap, _, _ in gaps),
-        confidence=CONFIDENCE,
+        confidence=evidence.confidence,
         rows=int(mask.sum()),
         relevant=fewest,
         method=widest.method + (", Bonferroni" if pairs > 1 else ""),

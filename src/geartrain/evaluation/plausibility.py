@@ -75,6 +75,7 @@ def largest_share(evidence: Evidence, view: ModelView, mask: Mask, parameters: P
         parts[:, useful].sum(axis=1),
         seed=evidence.seed,
         groups=None if evidence.groups is None else evidence.groups[rows],
+        confidence=evidence.confidence,
         note=f"`{names[lead]}` leads",
     )
     # A resampled share may leave [0, 1] where single rows have negative parts.
@@ -111,7 +112,11 @@ def proxy_of(evidence: Evidence, view: ModelView, mask: Mask, parameters: Parame
     judged = values[1:] if len(values) == 2 else values
     each: dict[str, Measured] = {
         value: auc(
-            scores[:, values.tolist().index(value)], target == value, groups=entities, seed=evidence.seed
+            scores[:, values.tolist().index(value)],
+            target == value,
+            groups=entities,
+            seed=evidence.seed,
+            confidence=evidence.confidence,
         )
         for value in judged
     }

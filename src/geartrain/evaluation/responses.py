@@ -21,7 +21,7 @@ from geartrain.evaluation.action_metrics import Parameters
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.evaluation.model_view import MOST_VALUES, Matrix, ModelView, asked_rows, reads, respond
 from geartrain.stats.deciding import decide
-from geartrain.stats.intervals import CONFIDENCE, normal_quantile, proportion
+from geartrain.stats.intervals import normal_quantile, proportion
 
 #: Steps, as shares of the column's spread from its 10 % to its 90 % quantile.
 STEPS = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -69,7 +69,11 @@ def invariant_to(evidence: Evidence, view: ModelView, mask: Mask, parameters: Pa
         moved = matrix.copy()
         moved[:, position] = other
         flipped |= _differs(evidence, before, _answers(evidence, view, moved, rows))
-    return proportion(flipped, groups=None if evidence.groups is None else evidence.groups[rows])
+    return proportion(
+        flipped,
+        groups=None if evidence.groups is None else evidence.groups[rows],
+        confidence=evidence.confidence,
+    )
 
 
 def stable_across(evidence: Evidence, view: ModelView, mask: Mask, parameters: Parameters) -> Measured:
@@ -94,7 +98,7 @@ def stable_across(evidence: Evidence, view: ModelView, mask: Mask, parameters: P
     effects = _effects(evidence, view, rows, parameters)
     if isinstance(effects, Unmeasured):
         return effects
-    z = normal_quantile(1 - (1 - CONFIDENCE) / (2 * len(judged) * len(effects)))
+    z = normal_quantile(1 - (1 - evidence.confidence) / (2 * len(judged) * len(effects)))
     against, proven, unconfirmed = (np.zeros(len(judged), dtype=bool) for _ in range(3))
     for effect in effects.values():
         direction = np.sign(effect.mean())
@@ -111,7 +115,7 @@ def stable_across(evidence: Evidence, view: ModelView, mask: Mask, parameters: P
         value=float(against.mean()),
         low=float((against & proven).mean()),
         high=float((against | unconfirmed).mean()),
-        confidence=CONFIDENCE,
+        confidence=evidence.confidence,
         rows=len(rows),
         method="signs of partial responses, Bonferroni",
         note=note,
@@ -165,7 +169,7 @@ def _violations(
     if not moved_at_all.any():
         return Unmeasured(reason=f"`{name}` has the same value in every row, so it cannot rise")
     groups = None if evidence.groups is None else evidence.groups[rows][moved_at_all]
-    seen = proportion(violated[moved_at_all], groups=groups)
+    seen = proportion(violated[moved_at_all], groups=groups, confidence=evidence.confidence)
     others = _also_reading(view, name, position)
     note = f"{', '.join(others)} also read it and were held" if others else ""
     return replace(seen, note=note)

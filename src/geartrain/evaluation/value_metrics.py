@@ -19,7 +19,9 @@ def mean_absolute_error(evidence: Evidence, mask: Mask, parameters: Parameters) 
     errors = _errors(evidence, mask)
     if isinstance(errors, Unmeasured):
         return errors
-    return ratio(np.abs(errors), seed=evidence.seed, groups=evidence.groups_in(mask))
+    return ratio(
+        np.abs(errors), seed=evidence.seed, groups=evidence.groups_in(mask), confidence=evidence.confidence
+    )
 
 
 def root_mean_squared_error(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
@@ -28,7 +30,9 @@ def root_mean_squared_error(evidence: Evidence, mask: Mask, parameters: Paramete
     errors = _errors(evidence, mask)
     if isinstance(errors, Unmeasured):
         return errors
-    seen = ratio(errors**2, seed=evidence.seed, groups=evidence.groups_in(mask))
+    seen = ratio(
+        errors**2, seed=evidence.seed, groups=evidence.groups_in(mask), confidence=evidence.confidence
+    )
     low, value, high = (math.sqrt(max(0.0, one)) for one in (seen.low, seen.value, seen.high))
     return replace(seen, low=low, value=value, high=high)
 
@@ -46,7 +50,9 @@ def r2(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
     spread = (truth - truth.mean()) ** 2
     if float(spread.sum()) <= 0.0:
         return Unmeasured(reason="every label has the same value, so there is no variance to explain")
-    seen = ratio(errors**2, spread, seed=evidence.seed, groups=evidence.groups_in(mask))
+    seen = ratio(
+        errors**2, spread, seed=evidence.seed, groups=evidence.groups_in(mask), confidence=evidence.confidence
+    )
     return replace(seen, value=1 - seen.value, low=1 - seen.high, high=1 - seen.low)
 
 

@@ -24,6 +24,8 @@ MOST_BOOTSTRAPPED = 200_000
 #: Up to this many distinct rows, one multinomial draw replaces drawing row by row.
 MOST_DISTINCT = 64
 DRAWN_AT_ONCE = 1_000_000
+#: With fewer resamples expected beyond an end, the percentile there is only the extreme one drawn.
+FEWEST_BEYOND = 5
 
 Labels = NDArray[Any]
 
@@ -180,6 +182,10 @@ def ratio(
         levels = _bca_levels(stars, value, influence, confidence) if method == "BCa" else _tails(confidence)
         low, high = (float(end) for end in np.quantile(stars, levels)) if len(stars) else (value, value)
         name = f"{kind}, {method}"
+        if len(stars) * (1.0 - confidence) / 2.0 < FEWEST_BEYOND:
+            error = float(influence.std()) / math.sqrt(len(units))
+            low, high = _no_narrower(low, high, value, error, confidence)
+            name += " or normal limit, the wider"
     return Measurement(
         value=value,
         low=min(low, value),
@@ -222,7 +228,17 @@ def bootstrap(
     if len(values) == 0:
         raise ValueError("the statistic has no value in any resample")
     low, high = (float(end) for end in np.quantile(values, _tails(confidence)))
+    if len(values) * (1.0 - confidence) / 2.0 < FEWEST_BEYOND:
+        low, high = _no_narrower(low, high, float(values.mean()), float(values.std()), confidence)
     return low, high, values
+
+
+def _no_narrower(
+    low: float, high: float, centre: float, error: float, confidence: float
+) -> tuple[float, float]:
+    """Ends that reach at least to the normal limit: where the resamples end, a percentile says nothing."""
+    half = normal_quantile(0.5 + confidence / 2.0) * error
+    return min(low, centre - half), max(high, centre + half)
 
 
 def _checked(successes: float, trials: float) -> None:
