@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from geartrain.domain.clause import Clause, Comparison, Severity, Stage
 from geartrain.domain.roles import Role
+from geartrain.domain.saying import seen_in_words
 
 #: Beyond this, "how many more rows" is no longer an answer anyone can act on.
 MOST_ROWS = 1_000_000_000
@@ -214,19 +215,13 @@ def _more_rows(measurement: Measurement, more_relevant: int | None) -> int | Non
 
 
 def _sentence(clause: Clause, measurement: Measurement, status: Status, more_relevant: int | None) -> str:
-    unit = f" {clause.unit}" if clause.unit else ""
-    against = f" of {clause.relative_to}" if clause.relative_to else ""
-    words = "at least" if clause.comparison is Comparison.AT_LEAST else "at most"
-    interval = (
-        "" if measurement.low == measurement.high else f" ({measurement.low:.4g} to {measurement.high:.4g})"
-    )
-    text = (
-        f"{clause.metric} is {measurement.value:.4g}{interval}{unit}{against},"
-        f" promised {words} {clause.bound:.4g}{unit}: {status}"
-    )
+    seen = seen_in_words(clause, value=measurement.value, low=measurement.low, high=measurement.high)
+    text = f"{seen}: {status}"
     if status is Status.UNPROVEN and more_relevant is not None:
         counted = "relevant rows" if measurement.relevant is not None else "rows"
         text += f"; about {more_relevant:,} more {counted} would settle it"
+    if status is not Status.KEPT and clause.because:
+        text += f"; it was promised because {' '.join(clause.because.split()).rstrip('.')}"
     if measurement.note:
         text += f" [{measurement.note}]"
     return text
