@@ -105,14 +105,19 @@ def test_the_cost_interval_covers_rare_dear_errors(build):
 
 
 def test_costs_may_read_columns(build, measured):
-    """A missed fraud costs its amount; a row without an amount is decided by nobody and costs what that costs."""
+    """A missed fraud costs its amount; of a row without one nobody knows the cost: left out and counted, never free."""
     contract = build.contract(costs=build.costs(false_negative="amount"))
     columns = {"amount": np.array([30.0, np.nan, 10.0])}
     evidence = build.binary([0.0, 0.0, 1.0], [1, 1, 0], columns=columns, contract=contract)
-    assert measured(measure(evidence, "expected_cost")).value == pytest.approx(31 / 3)
+    seen = measured(measure(evidence, "expected_cost"))
+    assert seen.value == pytest.approx(31 / 2)
+    assert "1 rows without a known cost left out" in seen.note
     assert measured(measure(evidence, "abstention_rate")).value == pytest.approx(1 / 3)
     assert cost_threshold(evidence.rule, 1) is None
-    assert "costs differ by row" in measure(evidence, "calibration_at_threshold").reason
+    at_threshold = measured(measure(evidence, "calibration_at_threshold"))
+    assert at_threshold.note == (
+        "the 2 rows nearest their own thresholds; 1 rows left out whose decision nothing turns"
+    )
 
 
 def test_a_row_without_a_price_is_left_out_and_said(build, measured):
@@ -289,3 +294,15 @@ def test_duplicating_every_row_narrows_each_interval(seen, build, measured):
         once, often = measured(measure(seen, name)), measured(measure(more, name))
         assert often.value == pytest.approx(once.value)
         assert often.high - often.low < once.high - once.low, name
+
+
+def test_a_stricter_confidence_widens_every_interval(build):
+    """Evidence at 99.9 % has no metric whose interval is narrower than at 95 %, and says the confidence it has."""
+    generator = np.random.default_rng(3)
+    truth = (generator.random(300) < 0.3).astype(np.int64)
+    said = np.clip(0.3 + 0.3 * (truth - 0.3) + 0.2 * generator.normal(size=300), 0.01, 0.99)
+    plain, strict = (build.binary(said, truth, confidence=level) for level in (0.95, 0.999))
+    for name in USUAL[Task.BINARY]:
+        wide, narrow = measure(strict, name), measure(plain, name)
+        assert wide.confidence == 0.999, name
+        assert wide.high - wide.low > narrow.high - narrow.low, name

@@ -191,7 +191,8 @@ def _abstention(desk: Desk, text: AbstainText | None, classes: tuple[str, ...]) 
     if text is None:
         return None
     path = ("decision", "abstain")
-    desk.check_expression((*path, "cost"), text.cost)
+    cost = text.cost or "0"
+    desk.check_expression((*path, "cost"), cost)
     if text.below_confidence is not None and classes and text.below_confidence <= 1 / len(classes):
         desk.wrong(
             (*path, "below_confidence"),
@@ -204,8 +205,9 @@ def _abstention(desk: Desk, text: AbstainText | None, classes: tuple[str, ...]) 
         below_confidence=text.below_confidence,
         most_missing=text.most_missing,
         most_stale_s=None if text.most_stale is None else float(text.most_stale),
+        when_cheaper=text.when_cheaper,
         then=text.then,
-        cost=text.cost,
+        cost=cost,
     )
 
 

@@ -83,16 +83,25 @@ class AbstainText(Section):
     """Abstain where a larger share of the features is missing."""
     most_stale: Duration | None = None
     """Abstain where the features' feeds have been silent for longer."""
+    when_cheaper: bool = False
+    """Abstain where handing over costs less than the best action is expected to."""
     then: Words
     """The action that stands in, such as a person or a rule."""
-    cost: Cost = "0"
-    """What an abstention costs."""
+    cost: Cost | None = None
+    """What an abstention costs: the person's time, the delay."""
 
     @model_validator(mode="after")
     def _has_a_reason(self) -> Self:
-        if self.below_confidence is None and self.most_missing is None and self.most_stale is None:
+        limits = (self.below_confidence, self.most_missing, self.most_stale)
+        if all(limit is None for limit in limits) and not self.when_cheaper:
             raise wrong(
-                "nothing says when to abstain", expected="below_confidence, most_missing or most_stale"
+                "nothing says when to abstain",
+                expected="below_confidence, most_missing, most_stale or when_cheaper",
+            )
+        if self.cost is None:
+            raise wrong(
+                "nothing says what an abstention costs; were it free, a model that never decides would cost least",
+                expected="cost: a number or an expression, 0 where it really is free",
             )
         return self
 

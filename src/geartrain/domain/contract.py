@@ -51,6 +51,8 @@ class Abstention:
         below_confidence: Abstain where the largest class probability is lower; None never.
         most_missing: Abstain where a larger share of the features is missing; None never.
         most_stale_s: Abstain where the features' feeds have been silent for longer; None never.
+        when_cheaper: Abstain where handing over costs less than the best action is expected to
+            (Chow 1970, "On optimum recognition error and reject tradeoff").
         then: The action that stands in for the model's (often "ask a person").
         cost: What an abstention costs, as an expression over the row's columns.
     """
@@ -58,6 +60,7 @@ class Abstention:
     below_confidence: float | None = None
     most_missing: float | None = None
     most_stale_s: float | None = None
+    when_cheaper: bool = False
     then: str
     cost: str = "0"
 

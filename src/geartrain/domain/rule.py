@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geartrain.domain.contract import Abstention, Contract, CostTerms
+from geartrain.domain.expression import parse
 from geartrain.domain.task import Task
 
 #: The single action of a regression product.
@@ -20,6 +21,11 @@ class DecisionRule:
         actions: The action that is right for each class, in the same order.
         class_weights: Multiply the probabilities before deciding (a threshold chosen on
             `select`); empty for the threshold that the costs imply.
+        groups: The expressions whose values, joined, name a row's group, where groups have
+            thresholds of their own; empty elsewhere. Only a fairness clause that allows the
+            mitigation `thresholds` may put them here: such a rule reads the group when it decides.
+        group_weights: For each group its own class weights, in place of `class_weights`; a
+            row of no group, or of one that is not named here, has the common ones.
     """
 
     task: Task
@@ -29,6 +35,16 @@ class DecisionRule:
     abstain: Abstention | None = None
     fallback: str = ""
     class_weights: tuple[float, ...] = ()
+    groups: tuple[str, ...] = ()
+    group_weights: tuple[tuple[str, tuple[float, ...]], ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The raw columns that deciding reads, sorted: for costs, for abstaining, for groups."""
+        texts = [entry.cost for entry in self.costs.entries] + [self.costs.otherwise, *self.groups]
+        if self.abstain is not None:
+            texts.append(self.abstain.cost)
+        return tuple(sorted({name for text in texts for name in parse(text).columns}))
 
 
 def rule_of(contract: Contract, classes: tuple[str, ...]) -> DecisionRule:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from geartrain.domain.columns import texts, truths
 from geartrain.domain.finding import Measurement
 from geartrain.evaluation.action_metrics import Parameters, macro, named_class
-from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured, cost_threshold
+from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.stats import calibration, ranking
+from geartrain.stats.deciding import row_thresholds
 
 US_PER_S = 1_000_000
 
@@ -39,20 +42,42 @@ def calibration_error(evidence: Evidence, mask: Mask, parameters: Parameters) ->
         seed=evidence.seed,
         bins=int(bins) if isinstance(bins, int | float) else None,
         groups=evidence.groups_in(mask),
+        confidence=evidence.confidence,
     )
 
 
 def calibration_at_threshold(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
-    """The gap between what came and what was said where the decision turns; two classes, fixed costs."""
+    """The gap between what came and what was said where the decision turns: each row's own threshold.
+
+    Where costs differ by row the thresholds do too, and the rows nearest *their* threshold are
+    looked at. A row for which nothing turns the decision (a missing cost, an action that is
+    always or never cheaper) is left out and counted.
+    """
     pair = confidence_and_truth(evidence, mask, parameters)
     if isinstance(pair, Unmeasured):
         return pair
-    threshold = cost_threshold(evidence.rule, evidence.positive)
-    if threshold is None:
+    rule, of = evidence.rule, named_class(evidence, parameters)
+    if len(rule.classes) != 2 or rule.actions[0] == rule.actions[1] or not isinstance(of, int):
+        return Unmeasured(reason="there is no threshold: it parts two classes with two actions")
+    thresholds = row_thresholds(rule, evidence.columns, len(evidence), positive=of)[mask]
+    turns = np.isfinite(thresholds) & (thresholds > 0)
+    if not turns.any():
         return Unmeasured(
-            reason="there is no single threshold: costs differ by row or there are not two actions"
+            reason=f"nothing turns the decision of any of {len(turns)} rows: a cost is missing, or one action"
+            " is always the cheaper one"
         )
-    return calibration.calibration_at(pair[0], pair[1], threshold=threshold)
+    distinct = np.unique(thresholds[turns])
+    groups = evidence.groups_in(mask)
+    seen = calibration.calibration_at(
+        pair[0][turns],
+        pair[1][turns],
+        threshold=float(distinct[0]) if len(distinct) == 1 else thresholds[turns],
+        groups=None if groups is None else groups[turns],
+        confidence=evidence.confidence,
+    )
+    lost = int((~turns).sum())
+    note = f"{seen.note}; {lost} rows left out whose decision nothing turns" if lost else seen.note
+    return replace(seen, note=note)
 
 
 def brier(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
@@ -65,6 +90,7 @@ def brier(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
         evidence.truth[mask],
         seed=evidence.seed,
         groups=evidence.groups_in(mask),
+        confidence=evidence.confidence,
     )
 
 
@@ -78,6 +104,7 @@ def log_loss(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured
         evidence.truth[mask],
         seed=evidence.seed,
         groups=evidence.groups_in(mask),
+        confidence=evidence.confidence,
     )
 
 
@@ -114,6 +141,7 @@ def precision_at_capacity(evidence: Evidence, mask: Mask, parameters: Parameters
         evidence.times_us[rows] // int(period_s * US_PER_S),
         k=int(k),
         entities=None if entity is None else texts(evidence.columns[str(entity)][rows]).astype(str),
+        confidence=evidence.confidence,
     )
 
 
@@ -155,9 +183,13 @@ def _ranked_class(evidence: Evidence, mask: Mask, of: int, *, precision: bool) -
         return Unmeasured(reason=f"{which} of {len(positive)} is of class `{name}`, so nothing can be ranked")
     seen: Measurement
     if precision:
-        seen = ranking.average_precision(scores, positive, seed=evidence.seed, groups=groups)
+        seen = ranking.average_precision(
+            scores, positive, seed=evidence.seed, groups=groups, confidence=evidence.confidence
+        )
     else:
-        seen = ranking.auc(scores, positive, groups=groups, seed=evidence.seed)
+        seen = ranking.auc(
+            scores, positive, groups=groups, seed=evidence.seed, confidence=evidence.confidence
+        )
     return seen
 
 

@@ -110,7 +110,7 @@ def decide_rows(
             made.append(_stand_in(served, now, one, key, doubt="the model answered with no number"))
             continue
         values = tuple(zip(served.outputs, predictions.values[i].tolist(), strict=True))
-        doubt = doubts[i] or (UNKNOWN_COST if actions[i] == ABSTAINED else "")
+        doubt = doubts[i] or (_why_abstained(served, costs[i]) if actions[i] == ABSTAINED else "")
         action, cost, abstained = served.rule.actions[max(actions[i], 0)], costs[i], False
         if doubt:
             action, cost, abstained = _abstain(served, columns, i)
@@ -169,6 +169,14 @@ def _stand_in(served: Served, now: datetime, one: str, key: str, *, doubt: str) 
         doubt=doubt,
         arm=Arm.FALLBACK.value,
     )
+
+
+def _why_abstained(served: Served, cost: float) -> str:
+    """The rule itself abstained: nobody knows a cost, or handing over is expected to cost less."""
+    terms = served.rule.abstain
+    if terms is None or not terms.when_cheaper or not np.isfinite(cost):
+        return UNKNOWN_COST
+    return f"to {terms.then} costs less than the best action is expected to"
 
 
 def _abstain(served: Served, columns: Columns, row: int) -> tuple[str, float, bool]:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geartrain.domain.contract import FieldTerms
-from geartrain.domain.expression import parse
 from geartrain.domain.prediction import Predictions
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
@@ -89,12 +88,8 @@ class Served:
 
     @cached_property
     def cost_columns(self) -> tuple[str, ...]:
-        """The raw columns that the rule's costs read, sorted."""
-        costs = self.rule.costs
-        texts = [entry.cost for entry in costs.entries] + [costs.otherwise]
-        if self.rule.abstain is not None:
-            texts.append(self.rule.abstain.cost)
-        return tuple(sorted({name for text in texts for name in parse(text).columns}))
+        """The raw columns that the rule reads, sorted: for its costs and, where it has them, its groups."""
+        return self.rule.columns
 
     @cached_property
     def measured(self) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geartrain.domain.finding import Measurement
 from geartrain.domain.prediction import Floats
-from geartrain.stats.intervals import CONFIDENCE, Labels, bootstrap, clopper_pearson, ratio
+from geartrain.stats.intervals import CONFIDENCE, Labels, bootstrap, clopper_pearson, proportion, ratio
 
 #: Probabilities are kept this far from 0 and 1 before a logarithm.
 LOG_FLOOR = 1e-15
@@ -123,34 +123,47 @@ def calibration_at(
     probabilities: Floats,
     positive: NDArray[np.bool_],
     *,
-    threshold: float,
+    threshold: float | Floats,
     share: float = 0.1,
     fewest: int = 50,
+    groups: Labels | None = None,
     confidence: float = CONFIDENCE,
 ) -> Measurement:
     """Seen minus said among the rows whose probabilities lie nearest the threshold, shapes (n,).
 
     The nearest max(fewest, share * n) rows are taken, ties with them; the
-    interval is the exact one of `came`, shifted by the mean probability. Positive means
-    that the model says too little just where the decision turns.
+    interval is the exact one of `came`, shifted by the mean probability (rows that repeat one
+    of *groups* count as fewer). Positive means that the model says too little just where the
+    decision turns. *threshold* is one number, or each row's own, shape (n,).
+
+    Raises:
+        ValueError: No rows, or a threshold that is not a finite number.
     """
     if len(probabilities) == 0:
         raise ValueError("calibration of no rows has no value")
+    if not np.isfinite(threshold).all():
+        raise ValueError("a row without a threshold has no place where the decision turns")
     distance = np.abs(probabilities - threshold)
     count = min(len(distance), max(fewest, math.ceil(share * len(distance))))
     near = distance <= np.partition(distance, count - 1)[count - 1]
     rows, came = int(near.sum()), int(positive[near].sum())
     said = float(probabilities[near].mean())
-    low, high = clopper_pearson(came, rows, confidence=confidence)
+    seen = proportion(positive[near], groups=None if groups is None else groups[near], confidence=confidence)
+    where = "their own thresholds" if isinstance(threshold, np.ndarray) else f"{threshold:.4g}"
+    note = f"the {rows} rows nearest {where}"
+    if not (probabilities >= threshold).any():
+        note += f"; no probability reaches the threshold (the highest is {probabilities.max():.4g})"
+    elif (probabilities >= threshold).all():
+        note += f"; every probability is above the threshold (the lowest is {probabilities.min():.4g})"
     return Measurement(
         value=came / rows - said,
-        low=low - said,
-        high=high - said,
+        low=seen.low - said,
+        high=seen.high - said,
         confidence=confidence,
         rows=len(distance),
         relevant=rows,
-        method="Clopper-Pearson near the threshold",
-        note=f"the {rows} rows nearest {threshold:.4g}",
+        method=f"{seen.method} near the threshold",
+        note=note,
     )
 
 
@@ -174,20 +187,31 @@ def log_losses(probabilities: Floats, truth: NDArray[np.int64]) -> Floats:
 
 
 def brier(
-    probabilities: Floats, truth: NDArray[np.int64], *, seed: int, groups: Labels | None = None
+    probabilities: Floats,
+    truth: NDArray[np.int64],
+    *,
+    seed: int,
+    groups: Labels | None = None,
+    confidence: float = CONFIDENCE,
 ) -> Measurement:
     """The mean squared error of the probabilities, with a BCa bootstrap; halved for two classes."""
     losses = brier_losses(probabilities, truth)
-    return ratio(losses / 2 if probabilities.shape[1] == 2 else losses, seed=seed, groups=groups)
+    halved = losses / 2 if probabilities.shape[1] == 2 else losses
+    return ratio(halved, seed=seed, groups=groups, confidence=confidence)
 
 
 def log_loss(
-    probabilities: Floats, truth: NDArray[np.int64], *, seed: int, groups: Labels | None = None
+    probabilities: Floats,
+    truth: NDArray[np.int64],
+    *,
+    seed: int,
+    groups: Labels | None = None,
+    confidence: float = CONFIDENCE,
 ) -> Measurement:
     """The mean of -ln p(truth) in nats, with a BCa bootstrap; certainty that was wrong is said in the note."""
     certain = int((probabilities[np.arange(len(truth)), truth] < LOG_FLOOR).sum())
     note = f"{certain} rows were called impossible and happened" if certain else ""
-    return ratio(log_losses(probabilities, truth), seed=seed, groups=groups, note=note)
+    return ratio(log_losses(probabilities, truth), seed=seed, groups=groups, confidence=confidence, note=note)
 
 
 def _bins(probabilities: Floats, bins: int | None) -> tuple[NDArray[Any], int]:

@@ -3,7 +3,8 @@
 With c[a, y] the cost of action a when the truth is y, the rule is
 argmin_a sum_y p(y) c[a, y]; with two classes this is the threshold
 p >= (c_FP - c_TN) / (c_FP - c_TN + c_FN - c_TP) (Elkan 2001, "The foundations of
-cost-sensitive learning", section 2). Costs may differ from row to row.
+cost-sensitive learning", section 2). Costs may differ from row to row, and then so does
+the threshold. Where the contract allows it, groups may have thresholds of their own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geartrain.domain.contract import CostTerms
-from geartrain.domain.expression import Columns, parse
+from geartrain.domain.columns import texts
+from geartrain.domain.expression import Columns, Values, parse
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
@@ -80,8 +82,8 @@ def decide(rule: DecisionRule, predictions: Predictions, columns: Columns) -> De
         return Decided(actions=np.zeros(rows, dtype=np.int64), expected_cost=np.zeros(rows))
     tensor = cost_tensor(rule.costs, actions=rule.actions, classes=rule.classes, columns=columns, rows=rows)
     weighted = predictions.values
-    if rule.class_weights:
-        weighted = weighted * np.asarray(rule.class_weights)
+    if rule.class_weights or rule.group_weights:
+        weighted = weighted * weights_of_rows(rule, columns, rows)
         weighted = weighted / weighted.sum(axis=1, keepdims=True)
     expected = np.einsum("iay,iy->ia", np.broadcast_to(tensor, (rows, *tensor.shape[1:])), weighted)
     # A cost that is missing for a row cannot decide: such a row goes to whoever stands in.
@@ -93,6 +95,9 @@ def decide(rule: DecisionRule, predictions: Predictions, columns: Columns) -> De
         if rule.abstain.below_confidence is not None:
             doubtful = doubtful | (predictions.values.max(axis=1) < rule.abstain.below_confidence)
         stand_in = parse(rule.abstain.cost).evaluate(columns, rows=rows).astype(np.float64)
+        if rule.abstain.when_cheaper:
+            # A price that is missing is no reason to hand over: the comparison is then false.
+            doubtful = doubtful | (stand_in < taken)
         actions = np.where(doubtful, ABSTAINED, actions)
         taken = np.where(doubtful, stand_in, taken)
     return Decided(actions=actions.astype(np.int64), expected_cost=taken)
@@ -101,15 +106,78 @@ def decide(rule: DecisionRule, predictions: Predictions, columns: Columns) -> De
 def realised_cost(rule: DecisionRule, actions: Indices, truth: Indices, columns: Columns) -> Floats:
     """What the actions cost once the truth (class indices, shape (n,)) is known, shape (n,).
 
-    An abstention costs what the contract says; where it says nothing, nothing.
+    An abstention costs what the contract says. A rule that never abstains still cannot decide a row
+    of which a cost is missing: then the fallback acts, here as in serving, and what that costs
+    is known for such a row or NaN. It is never free.
     """
     rows = len(actions)
     tensor = cost_tensor(rule.costs, actions=rule.actions, classes=rule.classes, columns=columns, rows=rows)
     table = np.broadcast_to(tensor, (rows, *tensor.shape[1:]))
     cost = table[np.arange(rows), np.maximum(actions, 0), truth]
-    abstaining = "0" if rule.abstain is None else rule.abstain.cost
-    stand_in = parse(abstaining).evaluate(columns, rows=rows).astype(np.float64)
+    if rule.abstain is not None:
+        stand_in = parse(rule.abstain.cost).evaluate(columns, rows=rows).astype(np.float64)
+    elif rule.fallback in rule.actions:
+        stand_in = table[np.arange(rows), rule.actions.index(rule.fallback), truth]
+    else:
+        stand_in = np.full(rows, np.nan)
     return np.where(actions == ABSTAINED, stand_in, cost)
+
+
+def group_labels(groups: tuple[str, ...], columns: Columns, rows: int) -> Values:
+    """Each row's group as text, shape (rows,), None where any part of it is missing.
+
+    One expression gives its own value; several are crossed: `sex` and `age >= 60` give
+    `sex f, age >= 60 true`. A name of a column that is no expression stands for the column.
+    """
+    parts = []
+    for group in groups:
+        column = columns.get(group)
+        parts.append(texts(parse(group).evaluate(columns, rows=rows) if column is None else column))
+    if len(parts) == 1:
+        return parts[0]
+    crossed = np.empty(rows, dtype=object)
+    for row, values in enumerate(zip(*parts, strict=True)):
+        if all(value is not None for value in values):
+            crossed[row] = ", ".join(f"{name} {value}" for name, value in zip(groups, values, strict=True))
+    return crossed
+
+
+def weights_of_rows(rule: DecisionRule, columns: Columns, rows: int) -> Floats:
+    """What multiplies each row's probabilities before deciding, shape (rows, classes) or (1, classes)."""
+    common = np.asarray(rule.class_weights or (1.0,) * len(rule.classes))[None, :]
+    if not rule.group_weights:
+        return common
+    labels = group_labels(rule.groups, columns, rows)
+    weights = np.repeat(common, rows, axis=0)
+    for name, own in rule.group_weights:
+        weights[labels == name] = own
+    return weights
+
+
+def row_thresholds(rule: DecisionRule, columns: Columns, rows: int, *, positive: int) -> Floats:
+    """The probability of class *positive* from which its action costs less, for each row, shape (rows,).
+
+    0 where acting is always cheaper, infinite where it never is, NaN where there is no such place:
+    a cost is missing, or a row for which being wrong costs no more than being right both ways.
+    In the model's own scale: class and group weights are taken out again.
+
+    Raises:
+        ValueError: There are not two classes with two actions.
+    """
+    if len(rule.classes) != 2 or rule.actions[0] == rule.actions[1]:
+        raise ValueError("a threshold parts two classes with two actions")
+    tensor = cost_tensor(rule.costs, actions=rule.actions, classes=rule.classes, columns=columns, rows=rows)
+    other = 1 - positive
+    weights = weights_of_rows(rule, columns, rows)
+    over = (tensor[:, positive, other] - tensor[:, other, other]) * weights[:, other]
+    under = (tensor[:, other, positive] - tensor[:, positive, positive]) * weights[:, positive]
+    over, under = np.broadcast_to(over, (rows,)), np.broadcast_to(under, (rows,))
+    found = np.full(rows, np.nan)
+    turns = (over > 0) & (under > 0)
+    found[turns] = over[turns] / (over[turns] + under[turns])
+    found[(over <= 0) & (under > 0)] = 0.0
+    found[(over > 0) & (under <= 0)] = np.inf
+    return found
 
 
 def regression_cost(costs: CostTerms, *, predicted: Floats, truth: Floats, columns: Columns) -> Floats:
