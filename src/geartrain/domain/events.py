@@ -54,17 +54,44 @@ class SnapshotTaken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolsCommitted:
+    """Which row is in which pool was fixed, before anything was tried on them.
+
+    `commitment` is the digest of the rows' names pool by pool, `sealed` that of the sealed
+    rows' hashed names in the blob store, `rows` the sizes of `search`, `select`, `verdict`.
+    """
+
+    product: str
+    contract: str
+    snapshot: str
+    commitment: str
+    sealed: str
+    rows: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecorded:
-    """A setting was tried."""
+    """A setting was tried.
+
+    `losses` is the digest of what its decisions cost on each row of the free pool, in the
+    blob store, `rows_of` the commitment that fixed these rows; both empty where other pools
+    were asked.
+    """
 
     product: str
     id: str
     trial: Trial
+    losses: str = ""
+    rows_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolOpened:
-    """Somebody looked at a metered or sealed pool."""
+    """Somebody looked at a metered or sealed pool.
+
+    `look` counts the looks at rows like these, this one included, and `confidence` is that of
+    every interval told from it; 0 in ledgers that did not say so yet.
+    """
 
     product: str
     pool: Pool
@@ -72,6 +99,30 @@ class PoolOpened:
     snapshot: str
     candidate: str
     purpose: str
+    commitment: str = ""
+    look: int = 0
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolAnswered:
+    """The metered pool answered one question, by a mechanism that tells little about its rows.
+
+    `rows_of` names the rows and what errors on them cost, `question` what was asked. `shown` is
+    all that was told. `losses` is the digest of the row's costs that later questions are held
+    against, kept in the blob store and never told; empty where nothing new became the best.
+    `charged` says whether the answer took from a budget of answers.
+    """
+
+    product: str
+    rows_of: str
+    question: str
+    meter: str
+    improved: bool
+    shown: float
+    needed: float
+    losses: str = ""
+    charged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +269,10 @@ Event = (
     | BatchIngested
     | RowsRepaired
     | SnapshotTaken
+    | PoolsCommitted
     | TrialRecorded
     | PoolOpened
+    | PoolAnswered
     | ModelTrained
     | VariantMeasured
     | FindingsRecorded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from geartrain.domain.clause import Parameter
@@ -28,7 +28,11 @@ class Trial:
     Attributes:
         params: The *resolved* parameters: library defaults written out, so that an
             upgrade cannot change them silently.
-        score: The mean cost of its decisions on the pool's rows; lower is better.
+        score: The mean cost of its decisions on the pool's rows; lower is better. Of a metered
+            pool it is what the pool's mechanism showed.
+        class_weights: What the rule that decided multiplied the probabilities with; empty for
+            the threshold that the costs imply.
+        variant: How the model was made smaller; empty for the reference.
     """
 
     contract: str
@@ -42,11 +46,18 @@ class Trial:
     metric: str
     score: float
     rows: int
+    class_weights: tuple[float, ...] = ()
+    variant: str = ""
 
     @property
     def id(self) -> str:
         """The digest of what was tried and what came out."""
         return digest(self)
+
+    @property
+    def question(self) -> str:
+        """The digest of what was tried, whatever came out: the same question has the same answer."""
+        return digest(("question", replace(self, score=0.0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,6 +117,21 @@ def identity(event: Event) -> str:
             return digest((kind, event.stage, event.subject, event.contract))
         case ev.ReleaseProposed() | ev.ModelTrained() | ev.TrialRecorded() | ev.SnapshotTaken():
             return digest((kind, event.id))
+        case ev.PoolOpened():
+            # Which look it is depends on when it was counted; the look itself does not.
+            return digest(
+                (
+                    kind,
+                    event.product,
+                    event.pool,
+                    event.contract,
+                    event.snapshot,
+                    event.candidate,
+                    event.purpose,
+                )
+            )
+        case ev.PoolAnswered():
+            return digest((kind, event.product, event.rows_of, event.meter, event.question))
         case ev.BatchIngested():
             return digest((kind, event.batch.product, event.batch.source, event.batch.id))
         case ev.IncidentOpened():
