@@ -333,6 +333,20 @@ class SettingInvalid(GeartrainError):
     code = "settings.invalid"
 
 
+class PageMissing(GeartrainError):
+    """The room has nothing at this address."""
+
+    code = "room.missing"
+    exit_code = EXIT_NO
+
+
+class NotAllowed(GeartrainError):
+    """A person, or a token, may not do what was asked."""
+
+    code = "room.not-allowed"
+    exit_code = EXIT_NO
+
+
 def from_document(document: Mapping[str, object]) -> GeartrainError:
     """The error that `to_document` wrote down, of its own class again; an unknown code is the family's.
 

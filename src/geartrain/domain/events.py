@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
+from geartrain.domain.accounts import Scope
 from geartrain.domain.clause import Stage
 from geartrain.domain.data import Batch, Snapshot
 from geartrain.domain.finding import Finding
 from geartrain.domain.incident import Incident
 from geartrain.domain.model import ModelVersion, Parity, Pool, Speed, Trial
 from geartrain.domain.release import Release, ReleaseStage, SignOff, Waiver
+from geartrain.domain.roles import Role
+
+
+class Verdict(StrEnum):
+    """What a person says about a decision that was made."""
+
+    AGREE = "agree"
+    DISAGREE = "disagree"
+    CANNOT_TELL = "cannot tell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +275,94 @@ class IncidentClosed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractProposed:
+    """Somebody asks the team for another contract; `base` is the one that it would replace."""
+
+    product: str
+    id: str
+    base: str
+    contract: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalDiscussed:
+    """Somebody said something about a proposed contract."""
+
+    product: str
+    proposal: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalSigned:
+    """A role said yes to exactly the proposed contract."""
+
+    product: str
+    proposal: str
+    contract: str
+    role: Role
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalClosed:
+    """A proposed contract was adopted or taken back."""
+
+    product: str
+    proposal: str
+    adopted: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionReviewed:
+    """A person judged a real decision. `chosen` says why it was asked about; `right` names the better action."""
+
+    product: str
+    decision: str
+    release: str
+    verdict: Verdict
+    action: str
+    right: str
+    reason: str
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOpened:
+    """Somebody may enter the room from now on."""
+
+    person: str
+    keeper: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountClosed:
+    """Somebody may not enter the room any more."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenIssued:
+    """A program may ask in a person's name, within scopes."""
+
+    person: str
+    name: str
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRevoked:
+    """A program's token holds no longer."""
+
+    person: str
+    name: str
+
+
 Event = (
     ContractAdopted
     | BatchIngested
@@ -286,6 +385,15 @@ Event = (
     | ChallengeDecided
     | IncidentOpened
     | IncidentClosed
+    | ContractProposed
+    | ProposalDiscussed
+    | ProposalSigned
+    | ProposalClosed
+    | DecisionReviewed
+    | AccountOpened
+    | AccountClosed
+    | TokenIssued
+    | TokenRevoked
 )
 
 

@@ -39,6 +39,17 @@ class Workspace:
     notifier: Notifier
     signing_key: Callable[[], bytes]
     _histories: dict[str, _History] = field(default_factory=dict)
+    _streams: _Streams = field(default_factory=lambda: _Streams())
+
+    def products(self) -> tuple[str, ...]:
+        """Every product that has a history here, by name."""
+        streams = self._streams
+        with streams.lock:
+            for recorded in self.ledger.read_all(after=streams.position):
+                streams.position = recorded.position
+                if recorded.stream.startswith(_OF_PRODUCT):
+                    streams.products.add(recorded.stream.removeprefix(_OF_PRODUCT))
+            return tuple(sorted(streams.products))
 
     def history(self, product: str) -> tuple[Recorded, ...]:
         """Everything that was ever decided about *product*, in order."""
@@ -102,9 +113,21 @@ class _History:
     lock: RLock = field(default_factory=RLock)
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Streams:
+    """The products that the ledger has named up to a position."""
+
+    position: int = 0
+    products: set[str] = field(default_factory=set)
+    lock: RLock = field(default_factory=RLock)
+
+
+_OF_PRODUCT = "product/"
+
+
 def stream_of(product: str) -> str:
     """The ledger stream that holds a product's history."""
-    return f"product/{product}"
+    return f"{_OF_PRODUCT}{product}"
 
 
 def identity(event: Event) -> str:
