@@ -116,7 +116,8 @@ def fairness_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator[Cla
     texts: dict[str, FairnessText] = desk.section("fairness") or {}
     for name, text in texts.items():
         place = ("fairness", name)
-        desk.check_expression((*place, "groups"), text.groups)
+        for group in text.groups:
+            desk.check_expression((*place, "groups"), group)
         if (
             decision is not None
             and decision.task is Task.REGRESSION
@@ -134,10 +135,11 @@ def fairness_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator[Cla
             f"fairness.{name}",
             text,
             metric=text.definition.value,
-            comparison=Comparison.AT_MOST,
-            bound=text.at_most,
+            comparison=Comparison.AT_MOST if text.at_least is None else Comparison.AT_LEAST,
+            bound=text.bound,
             parameters={
-                "groups": text.groups,
+                "groups": text.groups[0] if len(text.groups) == 1 else tuple(text.groups),
+                **({} if text.at_least is None else {"compare": "ratio"}),
                 "smallest_group": text.smallest_group,
                 "mitigations": tuple(sorted(set(text.mitigations))),
             },

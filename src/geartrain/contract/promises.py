@@ -44,6 +44,7 @@ class Definition(StrEnum):
     EQUALISED_ODDS = "equalised_odds"
     PREDICTIVE_PARITY = "predictive_parity"
     COST_PARITY = "cost_parity"
+    CALIBRATION_WITHIN_GROUPS = "calibration_within_groups"
 
 
 class Promise(Section):
@@ -287,15 +288,75 @@ class PlausibilityText(Promise):
 class FairnessText(Promise):
     """Between which groups the product must not differ, by which definition, and why that one."""
 
-    groups: Grouping
-    """The column, or an expression, whose values are the groups."""
+    groups: Annotated[list[Grouping], Field(min_length=1), OneOrMore()]
+    """The column, or an expression, whose values are the groups; several are crossed."""
     definition: Annotated[Definition, Field(strict=False)]
     """Which quantity must be alike."""
-    at_most: Share
+    at_most: Share | None = None
     """The largest difference that is tolerated."""
+    at_least: Share | None = None
+    """In place of `at_most`: the smallest ratio of two groups' values that is tolerated."""
     smallest_group: Annotated[int, Field(ge=1)] = 30
     """Smaller groups are not judged, and that is said."""
     because: Reason = Field(...)
     """Why this definition and this tolerance."""
     mitigations: list[Literal["reweighing", "thresholds", "constraints"]] = Field(default_factory=list)
     """What training may do to keep it."""
+
+    @property
+    def bound(self) -> float:
+        """The number that is promised, whichever way it is meant."""
+        limit = self.at_most if self.at_least is None else self.at_least
+        assert limit is not None
+        return limit
+
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> Self:
+        if (self.at_most is None) == (self.at_least is None):
+            said = "promises nothing" if self.at_most is None else "has two bounds"
+            raise wrong(said, expected="either `at_most:` (a difference) or `at_least:` (a ratio)")
+        if self.at_least is not None and self.definition is Definition.CALIBRATION_WITHIN_GROUPS:
+            raise wrong("calibration looks at each group alone and has no ratio", expected="at_most: 0.05")
+        return self
+
+
+class IntegrityPromise(BarePromise):
+    """How much of a leak is tolerated, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"x-bare": "at_most"})
+    at_most: Share | None = None
+    """The share that is tolerated; the check's own default where left out."""
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        if (self.at_most or getattr(self, "accept", None)) and not self.because:
+            raise wrong("why may this pass?", expected="because: the reason in plain words")
+        return self
+
+
+class AcceptingPromise(IntegrityPromise):
+    """The same, for single columns that an expert has looked at."""
+
+    accept: Columns | None = None
+    """Columns that may be as they are, for the reason that `because` gives."""
+
+
+class IntegrityText(Section):
+    """The checks against leakage. All hold without being written; here the team says what it sees differently."""
+
+    duplicates: IntegrityPromise | None = None
+    """The share of judged rows that stand, label and all, among the rows that were learned from."""
+    near_duplicates: IntegrityPromise | None = None
+    """The same for texts and images that are nearly equal."""
+    groups: AcceptingPromise | None = None
+    """The share of judged rows about somebody that was learned from too."""
+    time: IntegrityPromise | None = None
+    """The share of rows that were learned from before their truth was known."""
+    availability: Promise | None = None
+    """Features that read a column which is known only after the decision."""
+    target_proxy: AcceptingPromise | None = None
+    """Columns that give the truth away."""
+    preprocessing: Promise | None = None
+    """Parts of the model that saw other rows than those to learn from."""
+    sampling: IntegrityPromise | None = None
+    """The AUC with which rows learned from and rows judged can be told apart."""

@@ -17,6 +17,7 @@ _DEFINITIONS = {
     "equalised_odds": "recall and the rate of false alarms",
     "predictive_parity": "precision",
     "cost_parity": "the cost of a decision",
+    "calibration_within_groups": "what was said and what came",
 }
 
 
@@ -70,15 +71,26 @@ def _promise(clause: Clause) -> str:
             return _data(clause)
         case "plausibility":
             return _plausibility(clause)
+        case "integrity":
+            return _integrity(clause)
         case "fairness":
-            about = _DEFINITIONS.get(clause.metric, clause.metric)
-            return (
-                f"between the groups of {clause.parameter('groups')}, {about} differs by"
-                f" {bound_in_words(clause)}; groups of fewer than {clause.parameter('smallest_group')} rows"
-                " are not judged"
-            )
+            return _fairness(clause)
         case _:
             return _success(clause)
+
+
+def _fairness(clause: Clause) -> str:
+    about = _DEFINITIONS.get(clause.metric, clause.metric)
+    named = clause.parameter("groups")
+    groups = " by ".join(str(one) for one in named) if isinstance(named, tuple) else str(named)
+    told = f"between the groups of {groups}, {about} differs by {bound_in_words(clause)}"
+    if clause.metric == "calibration_within_groups":
+        told = f"within each group of {groups}, {about} differ by {bound_in_words(clause)}"
+    elif clause.parameter("compare") == "ratio":
+        told = (
+            f"between the groups of {groups}, {about} of the lower is {bound_in_words(clause)} of the higher"
+        )
+    return f"{told}; groups of fewer than {clause.parameter('smallest_group')} rows are not judged"
 
 
 def _success(clause: Clause) -> str:
@@ -122,6 +134,33 @@ def _data(clause: Clause) -> str:
             return f"{source} brings at least {number(clause.bound)} rows a day"
         case _:
             return f"at most {number(round(clause.bound * 100, 6))} % of the rows of {source} are bad"
+
+
+def _integrity(clause: Clause) -> str:
+    share = f"{number(round(clause.bound * 100, 6))} %"
+    most = f"at most {share}" if clause.bound else "none"
+    accepted = clause.parameter("accept")
+    but = f" (accepted: {', '.join(map(str, accepted))})" if isinstance(accepted, tuple) else ""
+    match clause.metric:
+        case "repeated_rows":
+            return f"{most} of the judged rows also stand among the rows that were learned from"
+        case "nearly_repeated_rows":
+            return f"{most} of the judged texts and images nearly equal one that was learned from"
+        case "known_entities":
+            return f"{most} of the judged rows are about somebody that was learned from{but}"
+        case "learned_too_early":
+            return f"{most} of the rows that were learned from became known after the judging began"
+        case "columns_known_too_late":
+            return "no feature reads what is known only after the decision"
+        case "columns_that_tell":
+            return f"no column gives the truth away{but}"
+        case "parts_that_saw_more":
+            return "no part of the model saw other rows than those to learn from"
+        case _:
+            return (
+                "the rows that were learned from and those that judge are told apart"
+                f" with an AUC of at most {number(clause.bound)}"
+            )
 
 
 def _plausibility(clause: Clause) -> str:

@@ -1,7 +1,7 @@
 """Fairness clauses: the largest gap between groups, with an interval, and no verdict on too few.
 
 The team chose the definition and wrote down why; where base rates differ, several of them
-cannot hold at once (Kleinberg et al. 2016; Chouldechova 2017).
+cannot hold at once (`impossibility` says which).
 """
 
 from __future__ import annotations
@@ -12,44 +12,45 @@ from itertools import combinations
 
 import numpy as np
 
-from geartrain.domain.columns import texts
-from geartrain.domain.expression import Values, parse
+from geartrain.domain.expression import Values
 from geartrain.domain.finding import Measurement
-from geartrain.evaluation.action_metrics import (
-    Counted,
-    Parameters,
-    chosen,
-    named_class,
-    precise,
-    recalled,
-    spared,
-)
+from geartrain.evaluation.action_metrics import Counted, Parameters, chosen, named_class, precise, recalled
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
-from geartrain.stats.intervals import proportion, ratio, wilson
+from geartrain.evaluation.groups import SMALLEST_GROUP, alarmed, cost_of, labels_of, names_of, rate_of
+from geartrain.evaluation.score_metrics import confidence_and_truth
+from geartrain.stats.calibration import calibration_error
+from geartrain.stats.gaps import difference, quotient
 
-#: What must be alike between groups: rates, each the hits among some rows.
-DEFINITIONS: Mapping[str, tuple[Callable[[Evidence, int], Counted], ...]] = {
-    "demographic_parity": (chosen,),
-    "equal_opportunity": (recalled,),
-    "equalised_odds": (recalled, spared),
-    "predictive_parity": (precise,),
+#: What must be alike between groups: rates, each the hits among some rows, and its word.
+DEFINITIONS: Mapping[str, tuple[tuple[Callable[[Evidence, int], Counted], str], ...]] = {
+    "demographic_parity": ((chosen, "the action is taken for"),),
+    "equal_opportunity": ((recalled, "recall"),),
+    "equalised_odds": ((recalled, "recall"), (alarmed, "false alarms")),
+    "predictive_parity": ((precise, "precision"),),
 }
 COST_PARITY = "cost_parity"
-SMALLEST_GROUP = 30
+CALIBRATION = "calibration_within_groups"
+RATIO = "ratio"
+
+#: A question that must have the same answer in each group: which rows count, the hits among them, its word.
+Question = tuple[Mask, Mask, str]
 
 
 def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parameters) -> Measured:
     """The largest difference between two groups of the quantity that *definition* keeps alike.
 
-    `groups` is a column or an expression; a group with fewer than `smallest_group` rows that
-    count (positives, for equal opportunity) is named and not judged. Demographic parity compares
-    how often the action is taken, equal opportunity recall, equalised odds recall and false
-    alarms, predictive parity precision, cost parity the mean cost of a decision.
+    `groups` is a column or an expression, or several that are crossed; a group with fewer than
+    `smallest_group` rows that count (positives, for equal opportunity) is named and not judged.
+    Demographic parity compares how often the action is taken, equal opportunity recall,
+    equalised odds recall and false alarms, predictive parity precision, cost parity the mean
+    cost of a decision; calibration within groups looks at each group alone and gives the
+    largest calibration error. With `compare: ratio` it is the smallest ratio instead.
 
     A pair's interval is Newcombe's (1998, method 10; for costs the same square-and-add rule on
-    BCa ends), at Bonferroni's level over all pairs; the gap's ends are the largest of the pairs'.
+    BCa ends, for ratios Donner and Zou's), at Bonferroni's level over all pairs and questions:
+    all pairs' intervals hold together. The gap's ends are the largest of the pairs' ends.
     """
-    if definition != COST_PARITY and definition not in DEFINITIONS:
+    if definition not in {COST_PARITY, CALIBRATION} and definition not in DEFINITIONS:
         return Unmeasured(reason=f"there is no definition of fairness `{definition}`")
     if definition != COST_PARITY and not evidence.rule.task.has_classes:
         return Unmeasured(
@@ -57,94 +58,132 @@ def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parame
         )
     least = parameters.get("smallest_group", SMALLEST_GROUP)
     smallest = int(least) if isinstance(least, int | float) else SMALLEST_GROUP
-    labels = _labels(evidence, str(parameters.get("groups")))
+    labels = labels_of(evidence, parameters.get("groups", ""))
     questions = _questions(evidence, definition, mask, parameters)
     if isinstance(questions, Unmeasured):
         return questions
-    names = sorted({one for one in labels[mask].tolist() if one is not None})
-    small = [
-        name
-        for name in names
-        if any(int((relevant & (labels == name)).sum()) < smallest for relevant, _ in questions)
-    ]
-    judged = [name for name in names if name not in small]
+    names = names_of(labels, mask)
+    if not names:
+        return Unmeasured(reason=f"every one of {int(mask.sum())} rows is without a group")
+    counts = {
+        name: min(int((relevant & (labels == name)).sum()) for relevant, _, _ in questions) for name in names
+    }
+    small = [name for name in names if counts[name] < smallest]
+    judged = [name for name in names if counts[name] >= smallest]
     if len(judged) < 2:
-        of = ", ".join(small) or "none"
+        of = ", ".join(f"{name} with {counts[name]}" for name in small) or "none"
         return Unmeasured(reason=f"fewer than two groups have {smallest} rows that count (too small: {of})")
-    pairs = math.comb(len(judged), 2) * len(questions)
-    level = 1 - (1 - evidence.confidence) / pairs
-    gaps = []
-    for relevant, hits in questions:
-        seen = {
-            name: _of_group(
-                evidence, relevant & (labels == name), hits, level, costs=definition == COST_PARITY
-            )
-            for name in judged
-        }
-        gaps += [(_gap(seen[a], seen[b]), a, b) for a, b in combinations(judged, 2)]
-    (widest, a, b) = max(gaps, key=lambda gap: gap[0].value)
-    fewest = min(int((relevant & (labels == name)).sum()) for relevant, _ in questions for name in judged)
-    note = f"largest between {a} and {b}, {len(judged)} groups"
+    if definition == CALIBRATION:
+        seen = _calibration(evidence, mask, labels, judged, parameters)
+    else:
+        seen = _compared(evidence, questions, labels, judged, definition, parameters.get("compare") == RATIO)
+    if isinstance(seen, Unmeasured):
+        return seen
+    note = seen.note
     if small:
         note += f"; not judged, under {smallest} rows that count: {', '.join(small)}"
     unknown = int(sum(one is None for one in labels[mask]))
     note += f"; {unknown} rows without a group" if unknown else ""
     return Measurement(
-        value=widest.value,
-        low=max(gap.low for gap, _, _ in gaps),
-        high=max(gap.high for gap, _, _ in gaps),
+        value=seen.value,
+        low=seen.low,
+        high=seen.high,
         confidence=evidence.confidence,
         rows=int(mask.sum()),
-        relevant=fewest,
-        method=widest.method + (", Bonferroni" if pairs > 1 else ""),
+        relevant=min(counts[name] for name in judged),
+        method=seen.method,
         note=note,
+    )
+
+
+def _compared(
+    evidence: Evidence,
+    questions: list[Question],
+    labels: Values,
+    judged: list[str],
+    definition: str,
+    as_ratio: bool,  # noqa: FBT001 - one of two ways to compare
+) -> Measured:
+    pairs = math.comb(len(judged), 2) * len(questions)
+    level = 1 - (1 - evidence.confidence) / pairs
+    found: list[tuple[Measurement, str]] = []
+    for relevant, hits, word in questions:
+        members = {name: relevant & (labels == name) for name in judged}
+        seen = {
+            name: cost_of(evidence, rows, level)
+            if definition == COST_PARITY
+            else rate_of(evidence, rows, hits, level)
+            for name, rows in members.items()
+        }
+        for a, b in combinations(judged, 2):
+            between = quotient(seen[a], seen[b]) if as_ratio else difference(seen[a], seen[b])
+            if between is None:
+                return Unmeasured(
+                    reason=f"{word} of {seen[a].value:.3g} ({a}) and {seen[b].value:.3g} ({b}) have no ratio"
+                    " whose interval is known"
+                )
+            found.append(
+                (between, f"between {a} and {b}: {word} {seen[a].value:.3g} and {seen[b].value:.3g}")
+            )
+    if as_ratio:
+        worst, words = min(found, key=lambda one: one[0].value)
+        low, high = min(one.low for one, _ in found), min(one.high for one, _ in found)
+    else:
+        worst, words = max(found, key=lambda one: one[0].value)
+        low, high = max(one.low for one, _ in found), max(one.high for one, _ in found)
+    return Measurement(
+        value=worst.value,
+        low=low,
+        high=max(high, worst.value),
+        confidence=evidence.confidence,
+        rows=worst.rows,
+        method=worst.method + (", Bonferroni" if pairs > 1 else ""),
+        note=f"{'smallest ratio' if as_ratio else 'largest'} {words}; {len(judged)} groups",
+    )
+
+
+def _calibration(
+    evidence: Evidence, mask: Mask, labels: Values, judged: list[str], parameters: Parameters
+) -> Measured:
+    """Each group's own calibration error, at Bonferroni's level over the groups; the largest counts."""
+    level = 1 - (1 - evidence.confidence) / len(judged)
+    found = []
+    for name in judged:
+        rows = mask & (labels == name)
+        pair = confidence_and_truth(evidence, rows, parameters)
+        if isinstance(pair, Unmeasured):
+            return pair
+        error = calibration_error(
+            pair[0], pair[1], seed=evidence.seed, groups=evidence.groups_in(rows), confidence=level
+        )
+        found.append((error, name, float(pair[0].mean()), float(pair[1].mean())))
+    worst, name, said, came = max(found, key=lambda one: one[0].value)
+    return Measurement(
+        value=worst.value,
+        low=max(one.low for one, _, _, _ in found),
+        high=max(one.high for one, _, _, _ in found),
+        confidence=evidence.confidence,
+        rows=worst.rows,
+        method=worst.method + ", Bonferroni",
+        note=f"largest in {name}: on average {said:.3g} was said and {came:.3g} came; {len(judged)} groups",
     )
 
 
 def _questions(
     evidence: Evidence, definition: str, mask: Mask, parameters: Parameters
-) -> list[Counted] | Unmeasured:
+) -> list[Question] | Unmeasured:
     if definition == COST_PARITY:
         known = mask & np.isfinite(evidence.costs)
-        return [(known, known)]
+        return [(known, known, "mean cost")]
     of = named_class(evidence, parameters)
     if isinstance(of, Unmeasured):
         return of
+    if definition == CALIBRATION:
+        return [(mask, mask, "calibration error")]
     classes = range(len(evidence.rule.classes)) if of is None else (of,)
-    counted = [rate(evidence, one) for one in classes for rate in DEFINITIONS[definition]]
-    return [(mask & relevant, hits) for relevant, hits in counted]
-
-
-def _labels(evidence: Evidence, groups: str) -> Values:
-    column = evidence.columns.get(groups)
-    values = parse(groups).evaluate(evidence.columns, rows=len(evidence)) if column is None else column
-    return texts(values)
-
-
-def _of_group(evidence: Evidence, rows: Mask, hits: Mask, level: float, *, costs: bool) -> Measurement:
-    entities = evidence.groups_in(rows)
-    if costs:
-        return ratio(evidence.costs[rows], seed=evidence.seed, groups=entities, confidence=level)
-    seen = proportion(hits[rows], groups=entities, confidence=level)
-    if entities is not None:
-        return seen
-    low, high = wilson(int(hits[rows].sum()), int(rows.sum()), confidence=level)
-    return Measurement(
-        value=seen.value, low=low, high=high, confidence=level, rows=seen.rows, method="Newcombe"
-    )
-
-
-def _gap(one: Measurement, two: Measurement) -> Measurement:
-    """The interval of |one - two| by squaring and adding the distances to the ends."""
-    difference = one.value - two.value
-    low = difference - math.hypot(one.value - one.low, two.high - two.value)
-    high = difference + math.hypot(one.high - one.value, two.value - two.low)
-    crossing = low <= 0 <= high
-    return Measurement(
-        value=abs(difference),
-        low=0.0 if crossing else min(abs(low), abs(high)),
-        high=max(abs(low), abs(high)),
-        confidence=one.confidence,
-        rows=one.rows + two.rows,
-        method=one.method if one.method == "Newcombe" else f"difference of {one.method}",
-    )
+    asked = []
+    for one in classes:
+        for rate, word in DEFINITIONS[definition]:
+            relevant, hits = rate(evidence, one)
+            asked.append((mask & relevant, hits, word))
+    return asked

@@ -23,6 +23,7 @@ from geartrain.errors import Problem
 from geartrain.evaluation.baselines import ALWAYS, action_index
 from geartrain.evaluation.cost_metrics import expected_cost
 from geartrain.evaluation.evidence import Evidence, Unmeasured
+from geartrain.evaluation.impossibility import impossibilities, tables_of
 from geartrain.evaluation.judging import finding_of, measured
 from geartrain.stats.deciding import Indices, cost_tensor, realised_cost
 from geartrain.stats.intervals import CONFIDENCE, zero_failures_bound
@@ -341,6 +342,9 @@ def _statements(
         f"without a model, {name} costs {cost:.4g} {currency} a row" for name, cost in facts.trivial_costs
     ]
     told += _value(facts, quick, currency)
+    if quick is not None and len(quick):
+        tables = tables_of(quick, contract.clauses)
+        told += [one.sentence for one in impossibilities(contract.clauses, tables)]
     told += [f"{one.path} contradicts the rest of the contract: {one.message}" for one in contradictions]
     told += [
         f"{one.clause}: {one.verdict}, {one.reason}" for one in prospects if one.verdict is Verdict.CANNOT

@@ -9,11 +9,13 @@ from datetime import datetime
 from geartrain.domain.clause import Clause, Stage
 from geartrain.domain.digest import digest
 from geartrain.domain.finding import Finding, Measurement, Status, judge
+from geartrain.domain.groups import GroupTable, Impossibility
 from geartrain.errors import ExpressionInvalid
 from geartrain.evaluation.baselines import baseline_costs, baseline_names
 from geartrain.evaluation.cost_metrics import mean_cost
 from geartrain.evaluation.evidence import Evidence, Measured, Unmeasured, cost_threshold
 from geartrain.evaluation.fairness import fairness
+from geartrain.evaluation.impossibility import impossibilities, tables_of
 from geartrain.evaluation.metrics import USUAL, measure
 from geartrain.evaluation.model_view import ModelView
 from geartrain.evaluation.plausibility import check
@@ -49,6 +51,8 @@ class Report:
         reliability: What was said and what came, of the positive class or of the likeliest.
         thresholds: The probability from which the action of a class is taken, where there is one.
         slices: Each slice that a clause named, and its rows.
+        groups: What the model does to each group that a fairness clause named.
+        impossible: Fairness clauses that exclude each other at the base rates of these rows.
     """
 
     contract: str
@@ -60,6 +64,8 @@ class Report:
     reliability: tuple[Bin, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
     slices: tuple[tuple[str, int], ...] = ()
+    groups: tuple[GroupTable, ...] = ()
+    impossible: tuple[Impossibility, ...] = ()
 
     @property
     def id(self) -> str:
@@ -68,7 +74,7 @@ class Report:
             (one.clause, one.status, one.value, one.low, one.high, one.bound, one.message)
             for one in self.findings
         ]
-        rest = (self.metrics, self.baselines, self.reliability, self.thresholds, self.slices)
+        rest = (self.metrics, self.baselines, self.reliability, self.thresholds, self.slices, self.groups)
         return digest((self.contract, self.stage, self.rows, findings, rest))
 
     def finding(self, path: str) -> Finding | None:
@@ -105,6 +111,7 @@ def evaluate(
         if clause.section == "success" and (clause.where or clause.relative_to)
     ]
     threshold = cost_threshold(evidence.rule, evidence.positive)
+    tables = tables_of(evidence, due) if usual and len(evidence) else ()
     named = [] if threshold is None else [(evidence.rule.classes[evidence.positive], threshold)]
     return Report(
         contract=evidence.contract.id,
@@ -116,6 +123,8 @@ def evaluate(
         reliability=_reliability(evidence),
         thresholds=tuple(named),
         slices=_slices(evidence, due),
+        groups=tables,
+        impossible=impossibilities(due, tables),
     )
 
 
