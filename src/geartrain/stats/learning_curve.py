@@ -8,6 +8,7 @@ most half of the rows, predicts what was seen with all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -148,12 +149,13 @@ def learning_curve(
     spread = np.zeros(len(sizes))
     for place, each in enumerate(costs):
         above = each - floor
-        sums = weights @ above.T
-        picks = generator.integers(0, len(each), (resamples + 1, len(each)))
-        picks[0] = np.arange(len(each))
-        errors[:, place] = np.take_along_axis(sums, picks, axis=1).mean(axis=1) / scale
-        own = above.sum(axis=1) / scale[0]
+        own = above.sum(axis=1) / rows / scale[0]
         spread[place] = own.var(ddof=1) / len(own) if len(own) > 1 else np.nan
+        errors[:, place] = _redrawn(weights @ above.T, generator) / scale
+        if len(each) == 1 and place:
+            # One draw shows no luck of drawing; its smaller neighbour's is the nearest that is known.
+            luck = math.sqrt(spread[place - 1] * len(costs[place - 1])) if spread[place - 1] > 0 else 0.0
+            errors[1:, place] += luck * generator.normal(size=resamples)
     xs = np.asarray(sizes, dtype=np.float64)
     points = tuple(
         _point(size, column + base / scale, len(each), confidence)
@@ -218,6 +220,19 @@ def _weights(rows: int, groups: Labels | None, generator: np.random.Generator, r
     for each in range(1, resamples + 1):
         weights[each] = np.bincount(generator.integers(0, units, units), minlength=units)[codes]
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _redrawn(means: Floats, generator: np.random.Generator) -> Floats:
+    """The mean over draws, shape (m, draws) -> (m,), draws drawn again in every row but the first."""
+    draws = means.shape[1]
+    average = means.mean(axis=1)
+    if draws == 1:
+        return np.asarray(average)
+    picks = generator.integers(0, draws, means.shape)
+    picks[0] = np.arange(draws)
+    drawn = np.take_along_axis(means, picks, axis=1).mean(axis=1)
+    # Drawing from so few shows (draws - 1) / draws of their variance.
+    return np.asarray(average + (drawn - average) * math.sqrt(draws / (draws - 1)))
 
 
 def _variances(spread: Floats, errors: Floats, draws: list[int]) -> Floats:
