@@ -22,7 +22,7 @@ def test_a_clearly_better_model_is_chosen(tumours, lineage):
         truth=tumours.search.truth,
         columns={},
     )
-    noise = fit(recipe("logistic"), {}, blind, tumours.rule, seed=1)
+    noise = fit(recipe("logistic"), {}, blind, tumours.rule, seed=2)
     signal = fit(recipe("logistic"), {}, tumours.search, tumours.rule, seed=1)
     recorded: list[Trial] = []
     chosen = select([noise, signal], tumours.select, tumours.rule, lineage=lineage, record=recorded.append)
@@ -30,14 +30,19 @@ def test_a_clearly_better_model_is_chosen(tumours, lineage):
     assert chosen.fitted is signal
     assert tuple(recorded) == chosen.trials
     assert {trial.pool for trial in recorded} == {Pool.SELECT}
-    assert chosen.ladder.looks == len(recorded)
+    assert chosen.looks == len(recorded)
 
 
 def test_an_equal_model_does_not_replace_the_first(tumours, lineage):
     """The same answers again are no improvement, so the incumbent stays."""
     one = fit(recipe("logistic"), {}, tumours.search, tumours.rule, seed=1)
     chosen = select(
-        [one, replace(one)], tumours.select, tumours.rule, lineage=lineage, record=lambda _: None, tune=False
+        [one, replace(one, seed=2)],
+        tumours.select,
+        tumours.rule,
+        lineage=lineage,
+        record=lambda _: None,
+        tune=False,
     )
     assert chosen.index == 0
     assert chosen.rule == tumours.rule

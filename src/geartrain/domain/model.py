@@ -56,8 +56,8 @@ class Trial:
 
     @property
     def question(self) -> str:
-        """The digest of what was tried, whatever came out: the same question has the same answer."""
-        return digest(("question", replace(self, score=0.0)))
+        """The digest of what was tried, whatever came out and whatever else the contract said then."""
+        return digest(("question", replace(self, score=0.0, contract="")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,10 +120,28 @@ def calibrated(
     return Predictions(task=rule.task, classes=rule.classes, values=values)
 
 
-def trial_of(fitted: Fitted, lineage: Lineage, *, pool: Pool, score: float, rows: int) -> Trial:
+def trial_of(
+    fitted: Fitted,
+    lineage: Lineage,
+    *,
+    pool: Pool,
+    score: float,
+    rows: int,
+    class_weights: tuple[float, ...] = (),
+    variant: str = "",
+) -> Trial:
     """The ledger's row for *fitted*, whose decisions cost *score* on average over *rows* of *pool*."""
     return trial(
-        fitted.algorithm, fitted.code, fitted.params, fitted.seed, lineage, pool=pool, score=score, rows=rows
+        fitted.algorithm,
+        fitted.code,
+        fitted.params,
+        fitted.seed,
+        lineage,
+        pool=pool,
+        score=score,
+        rows=rows,
+        class_weights=class_weights,
+        variant=variant,
     )
 
 
@@ -137,6 +155,8 @@ def trial(
     pool: Pool,
     score: float,
     rows: int,
+    class_weights: tuple[float, ...] = (),
+    variant: str = "",
 ) -> Trial:
     """One setting that was tried, with where it came from."""
     return Trial(
@@ -151,6 +171,8 @@ def trial(
         metric="mean_cost",
         score=score,
         rows=rows,
+        class_weights=class_weights,
+        variant=variant,
     )
 
 

@@ -31,11 +31,13 @@ class Step:
         improved: Whether it beat the best so far by more than the step asked.
         shown: The best mean loss known afterwards, rounded; all that may be seen.
         needed: The improvement that was asked, in units of the loss.
+        spent: Whether there was no answer, because the pool's budget is spent.
     """
 
     improved: bool
     shown: float
     needed: float
+    spent: bool = False
 
 
 def climb(
@@ -48,7 +50,7 @@ def climb(
     >>> import numpy as np
     >>> first, _ = climb(Ladder(), np.array([1.0, 0.0, 1.0, 0.0]))
     >>> climb(first, np.array([1.0, 0.0, 0.0, 0.0]))[1]
-    Step(improved=False, shown=0.5, needed=0.25)
+    Step(improved=False, shown=0.5, needed=0.25, spent=False)
 
     Raises:
         ValueError: The losses are of other rows than those before.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geartrain.domain.clause import Parameter
 from geartrain.domain.model import Pool, Trial
@@ -19,6 +20,8 @@ from geartrain.training.fitting import calibrated, cross_fitted, fit, trial
 from geartrain.training.recipe import Choice, Dimension, Integer, Number, Recipe
 
 Record = Callable[[Trial], None]
+#: Takes a trial and what its decisions cost on each row, float32 of shape (n,), NaN where none judged.
+KeepLosses = Callable[[Trial, NDArray[np.float32]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,12 +52,14 @@ def search(
     lineage: Lineage,
     record: Record,
     monotone: tuple[int, ...] = (),
+    keep: KeepLosses | None = None,
 ) -> Searched:
     """Try settings on the pool `search` alone and teach the best one all its rows.
 
     A setting's score is the mean cost of the decisions about rows that its estimators
     were not taught (over *folds*); settings that cost the same are told apart by log
-    loss, then by who came first. Each trial goes to *record* before its result is used.
+    loss, then by who came first. Each trial goes to *keep*, with its costs row by row, and to
+    *record* before its result is used.
     The first trial is the middle of the space; the rest is Optuna's TPE.
 
     Raises:
@@ -77,7 +82,8 @@ def search(
         answers = calibrated(recipe, rule, examples, raw, folds)
         judged = priced[~np.isnan(raw[priced, 0])]
         seen = Predictions(task=rule.task, classes=rule.classes, values=answers.values[judged])
-        score = float(row_costs(rule, seen, examples.take(judged)).mean())
+        costs = row_costs(rule, seen, examples.take(judged))
+        score = float(costs.mean())
         loss = float(row_losses(seen, examples.take(judged)).mean())
         done = trial(
             recipe.algorithm,
@@ -89,6 +95,10 @@ def search(
             score=score,
             rows=len(judged),
         )
+        if keep is not None:
+            by_row = np.full(len(examples), np.nan, dtype=np.float32)
+            by_row[judged] = costs
+            keep(done, by_row)
         record(done)
         tried.append((score, loss, number, done, params))
         study.tell(asked, score)

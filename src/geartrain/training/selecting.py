@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from geartrain.domain.model import Pool, Trial
 from geartrain.domain.prediction import Floats
@@ -13,8 +11,11 @@ from geartrain.domain.rule import DecisionRule
 from geartrain.stats.fitted import Fitted
 from geartrain.training.examples import Examples, Lineage, priced_rows, row_costs
 from geartrain.training.fitting import trial_of
-from geartrain.training.ladder import Ladder, climb
+from geartrain.training.metering import LadderMeter, Meter
 from geartrain.training.search import Record
+
+#: The losses of a model under a rule on the free rows, shape (m,).
+Taught = Callable[[Fitted, DecisionRule], Floats]
 
 #: Weights of one class against the others, nearest to the costs' own threshold first.
 CLASS_WEIGHTS = (0.8, 1.25, 0.64, 1.5625, 0.5, 2.0, 0.25, 4.0)
@@ -32,18 +33,20 @@ class Selected:
         fitted: The chosen model.
         index: Its place among the candidates.
         rule: The rule that decides with it; its `class_weights` are empty unless other
-            weights beat the costs' own threshold by more than the Ladder's step.
-        ladder: The pool's state, for the next look.
-        cost: The mean cost on the pool as the Ladder shows it.
+            weights beat the costs' own threshold by more than the meter's step.
+        looks: How many different questions the pool has answered so far.
+        cost: The mean cost on the pool as the meter showed it last; None where its budget was spent.
         trials: Every look, recorded.
+        spent: Whether the pool's budget ran out, so that not every question was answered.
     """
 
     fitted: Fitted
     index: int
     rule: DecisionRule
-    ladder: Ladder
-    cost: float
+    looks: int
+    cost: float | None
     trials: tuple[Trial, ...]
+    spent: bool = False
 
 
 def select(
@@ -53,36 +56,52 @@ def select(
     *,
     lineage: Lineage,
     record: Record,
-    ladder: Ladder | None = None,
+    meter: Meter | None = None,
+    taught: Taught | None = None,
     tune: bool = True,
 ) -> Selected:
-    """Keep the first candidate unless a later one is better by more than noise (see `climb`).
+    """Keep the first candidate unless a later one is better by more than noise.
 
-    With *tune*, thresholds beside the one that the costs imply may take its place, on
-    stricter terms. The caller records that the pool was opened; each look is recorded here
-    as a trial, with the figure that the Ladder shows and not the one that it keeps.
+    What "better" is, the *meter* says (default: a new Ladder, see `climb`); it sees the losses
+    and answers, nothing else here reads them. With *tune*, thresholds beside the one that the
+    costs imply may take its place, on stricter terms. The caller records that the pool was
+    opened; each look is recorded here as a trial, with the figure that the meter showed and not
+    the one that it keeps. *taught* gives the losses of a rule on the free rows, for Thresholdout.
 
     Raises:
         ValueError: There is no candidate.
     """
     if not candidates:
         raise ValueError("nothing to choose from")
-    held = ladder or Ladder()
+    held: Meter = meter or LadderMeter()
     examples = examples.take(priced_rows(rule, examples))
-    losses = [row_costs(rule, one.predict(examples.matrix), examples) for one in candidates]
-    unit = max(float(np.abs(losses[0]).mean()), 1e-12)
-    chosen, trials = 0, []
+    trials: list[Trial] = []
+    cost, spent = None, False
 
-    def look(fitted: Fitted, costs: Floats, strictness: float) -> bool:
-        nonlocal held
-        held, step = climb(held, costs, unit=unit, strictness=strictness)
-        done = trial_of(fitted, lineage, pool=Pool.SELECT, score=step.shown, rows=len(examples))
+    def look(fitted: Fitted, tried: DecisionRule, losses: Floats, strictness: float) -> bool:
+        nonlocal cost, spent
+        asked = trial_of(
+            fitted,
+            lineage,
+            pool=Pool.SELECT,
+            score=0.0,
+            rows=len(examples),
+            class_weights=tried.class_weights,
+        )
+        known = taught(fitted, tried) if taught else None
+        step = held.ask(asked, losses, taught=known, strictness=strictness)
+        spent |= step.spent
+        if step.spent:
+            return False
+        cost = step.shown
+        done = replace(asked, score=step.shown)
         record(done)
         trials.append(done)
         return step.improved
 
-    for index, costs in enumerate(losses):
-        if look(candidates[index], costs, 1.0):
+    chosen = 0
+    for index, candidate in enumerate(candidates):
+        if look(candidate, rule, row_costs(rule, candidate.predict(examples.matrix), examples), 1.0):
             chosen = index
     best = candidates[chosen]
     final = rule
@@ -90,9 +109,17 @@ def select(
         answers = best.predict(examples.matrix)
         for weights in _class_weights(len(rule.classes)):
             tried = replace(rule, class_weights=weights)
-            if look(best, row_costs(tried, answers, examples), STRICT):
+            if look(best, tried, row_costs(tried, answers, examples), STRICT):
                 final = tried
-    return Selected(fitted=best, index=chosen, rule=final, ladder=held, cost=held.shown, trials=tuple(trials))
+    return Selected(
+        fitted=best,
+        index=chosen,
+        rule=final,
+        looks=held.looks,
+        cost=cost,
+        trials=tuple(trials),
+        spent=spent,
+    )
 
 
 def _class_weights(width: int) -> list[tuple[float, ...]]:
