@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from geartrain.errors import FeatureInvalid
-from geartrain.features import algebra
+from geartrain.features import kernel
 from geartrain.features.declaring import feature_set, request, window
 from geartrain.features.offline import point_in_time
 
@@ -150,6 +150,6 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     whole = point_in_time(features, events, {"paid": events}, keys=KEYS)
 
-    monkeypatch.setattr(algebra, "_MOST_PAIRS", 7)
+    monkeypatch.setattr(kernel, "_MOST_PAIRS", 7)
 
     assert point_in_time(features, events, {"paid": events}, keys=KEYS).equals(whole)

@@ -118,7 +118,61 @@ class WindowFeature:
     because: str = ""
 
 
-Feature = RequestFeature | WindowFeature
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupFeature:
+    """A cell of the row of a slowly changing table that was in force, as known then.
+
+    The rows of the table are events of its source: a newer row of the entity replaces
+    the older one from its event time on. In force at *t* is the newest row with an event
+    time before *t* that had arrived by *t*. Where it has no value, or `where` does not hold
+    for it (a row that says "ended"), there is none: an older row never shines through.
+
+    Attributes:
+        source: The contract source whose rows are the table's.
+        entity: The column of the decision row that names whose row is wanted.
+        column: The table's column, or an expression over its columns.
+        key: The table's column that holds the entity; None where it has the same name.
+        where: Which rows say something, as an expression over the table's columns.
+        type: How the model sees it.
+    """
+
+    name: str
+    source: str
+    entity: str
+    column: str
+    key: str | None = None
+    where: str | None = None
+    type: FeatureType = FeatureType.NUMBER
+    owner: str = ""
+    description: str = ""
+    unit: str = ""
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionFeature:
+    """What a team's own function makes of a batch of rows, each row for itself.
+
+    Attributes:
+        function: The function's name, for people.
+        code: The digest of its source: another text is another feature.
+        reads: What it is given, with the type of each: features that stand before this
+            one, and else columns of the decision row.
+        type: What it gives back, and how the model sees it.
+    """
+
+    name: str
+    function: str
+    code: str
+    reads: tuple[tuple[str, FeatureType], ...]
+    type: FeatureType = FeatureType.NUMBER
+    owner: str = ""
+    description: str = ""
+    unit: str = ""
+    because: str = ""
+
+
+Feature = RequestFeature | WindowFeature | LookupFeature | FunctionFeature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +190,11 @@ class FeatureSet:
     def windows(self) -> tuple[WindowFeature, ...]:
         """The features made of past events."""
         return tuple(one for one in self.features if isinstance(one, WindowFeature))
+
+    @property
+    def lookups(self) -> tuple[LookupFeature, ...]:
+        """The features read from slowly changing tables."""
+        return tuple(one for one in self.features if isinstance(one, LookupFeature))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

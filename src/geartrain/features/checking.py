@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
 from geartrain.domain.contract import (
@@ -21,6 +21,8 @@ from geartrain.domain.features import (
     Feature,
     FeatureSet,
     FeatureType,
+    FunctionFeature,
+    LookupFeature,
     RequestFeature,
     WindowFeature,
 )
@@ -66,6 +68,14 @@ def check_features(features: FeatureSet, contract: Contract) -> None:
                 troubles += _request_troubles(one, contract, contract.data, forbidden)
             case WindowFeature():
                 troubles += _window_troubles(one, contract, contract.data)
+            case LookupFeature():
+                troubles += _lookup_troubles(one, contract, contract.data)
+            case FunctionFeature():
+                before = {each.name for each in features.features[: features.features.index(one)]}
+                columns = [name for name, _ in one.reads if name not in before]
+                troubles += _read_troubles(
+                    columns, f"feature {one.name}", contract, contract.data.decisions, forbidden
+                )
             case _:
                 assert_never(one)
     _refuse(troubles)
@@ -167,6 +177,22 @@ def _of_itself(one: Feature) -> Iterator[FeatureInvalid]:
                 yield from _unreadable(one.expression, one.name)
         case WindowFeature():
             yield from _window_itself(one)
+        case LookupFeature():
+            if not one.column.strip():
+                yield FeatureInvalid(
+                    "a lookup needs a column", where=one.name, hint="name the table's column"
+                )
+            elif _looks_computed(one.column):
+                yield from _unreadable(one.column, one.name)
+            if one.where is not None:
+                yield from _unreadable(one.where, f"{one.name}: where")
+        case FunctionFeature():
+            if not one.reads:
+                yield FeatureInvalid(
+                    "a function that reads nothing says nothing about a row",
+                    where=one.name,
+                    hint='numbers=("amount",), for example',
+                )
         case _:
             assert_never(one)
 
@@ -230,7 +256,24 @@ def _request_troubles(
     source = data.decisions
     where = f"feature {one.name}"
     known = {field.name: field for field in source.fields}
-    for column in _meant(one.expression, known):
+    yield from _read_troubles(_meant(one.expression, known), where, contract, source, forbidden)
+    field = known.get(one.expression)
+    if field is not None and field.type in _TEXTUAL and one.type is FeatureType.NUMBER:
+        yield FeatureInvalid(
+            "a text column is declared as a number", where=where, found=field.type, hint='say type="category"'
+        )
+
+
+def _read_troubles(
+    columns: Iterable[str],
+    where: str,
+    contract: Contract,
+    source: SourceTerms,
+    forbidden: frozenset[str],
+) -> Iterator[FeatureInvalid]:
+    """What is wrong with reading those columns of the decision row."""
+    known = {field.name: field for field in source.fields}
+    for column in columns:
         if column == contract.decision.label:
             yield FeatureInvalid(
                 "a feature reads the label, which is not known when the decision is taken",
@@ -247,7 +290,39 @@ def _request_troubles(
             )
         elif known and column not in known:
             yield _unknown(column, source, where, known)
-    field = known.get(one.expression)
+
+
+def _lookup_troubles(one: LookupFeature, contract: Contract, data: DataTerms) -> Iterator[FeatureInvalid]:
+    where = f"feature {one.name}"
+    source = data.source(one.source)
+    if source is None:
+        yield FeatureInvalid(
+            "there is no such source",
+            where=where,
+            found=one.source,
+            hint="sources: " + ", ".join(each.name for each in data.sources),
+        )
+        return
+    decided = {field.name: field for field in data.decisions.fields}
+    if decided and one.entity not in decided:
+        yield _unknown(one.entity, data.decisions, f"{where}: entity", decided)
+    known = {field.name: field for field in source.fields}
+    read = [
+        one.key or one.entity,
+        *_meant(one.column, known),
+        *(_meant(one.where, known) if one.where else ()),
+    ]
+    for column in read:
+        if known and column not in known:
+            yield _unknown(column, source, where, known)
+        if column == contract.decision.label and source.kind is SourceKind.DECISIONS:
+            yield FeatureInvalid(
+                "a lookup reads the label, which is not known when the decision is taken",
+                where=where,
+                found=column,
+                hint="past labels of an entity are a window over the label source, as they arrived",
+            )
+    field = known.get(one.column)
     if field is not None and field.type in _TEXTUAL and one.type is FeatureType.NUMBER:
         yield FeatureInvalid(
             "a text column is declared as a number", where=where, found=field.type, hint='say type="category"'

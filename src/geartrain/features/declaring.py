@@ -24,11 +24,14 @@ from geartrain.domain.features import (
     Feature,
     FeatureSet,
     FeatureType,
+    FunctionFeature,
+    LookupFeature,
     RequestFeature,
     WindowFeature,
 )
 from geartrain.errors import FeatureInvalid
 from geartrain.features.checking import check_definitions
+from geartrain.features.functions import Function, remember
 from geartrain.features.spans import Span, span_name, span_us
 
 #: One column, several, or names for expressions: `{"in_eur": "amount * rate"}`.
@@ -65,6 +68,79 @@ def request(
         expression=quoted(name) if expression is None else expression,
         type=_type(type, name),
         missing_is_signal=missing_is_signal,
+        owner=owner,
+        description=description,
+        unit=unit,
+        because=because,
+    )
+
+
+def lookup(
+    name: str,
+    source: str,
+    *,
+    entity: str,
+    column: str | None = None,
+    key: str | None = None,
+    where: str | None = None,
+    type: str = "number",  # noqa: A002 - the word that the people who write this file use
+    owner: str = "",
+    description: str = "",
+    unit: str = "",
+    because: str = "",
+) -> LookupFeature:
+    """The *column* (default: *name*) of the table's row in force for the *entity*, as known then.
+
+    >>> lookup("limit", "customers", entity="customer_id", key="id").column
+    'limit'
+    """
+    return LookupFeature(
+        name=name,
+        source=source,
+        entity=entity,
+        column=name if column is None else column,
+        key=None if key == entity else key,
+        where=where,
+        type=_type(type, name),
+        owner=owner,
+        description=description,
+        unit=unit,
+        because=because,
+    )
+
+
+def function(
+    name: str,
+    run: Function,
+    *,
+    numbers: tuple[str, ...] = (),
+    texts: tuple[str, ...] = (),
+    type: str = "number",  # noqa: A002 - the word that the people who write this file use
+    owner: str = "",
+    description: str = "",
+    unit: str = "",
+    because: str = "",
+) -> FunctionFeature:
+    """What *run* makes of a `pyarrow.RecordBatch`; it is read here, and called only when rows are there.
+
+    *run* is written with `def` and gives back an Arrow array of as many values as the
+    batch has rows. It must be pure, treat each row for itself, and rest on imported
+    libraries only. *numbers* and *texts* are columns of the decision row, or features
+    that stand before this one, given as float64 and as text with nulls.
+
+    Raises:
+        FeatureInvalid: Its source cannot be read, or it rests on more than its source.
+    """
+    called, code = remember(run, where=name)
+    return FunctionFeature(
+        name=name,
+        function=called,
+        code=code,
+        reads=(
+            *((one, FeatureType.NUMBER) for one in numbers),
+            *((one, FeatureType.TEXT) for one in texts),
+        ),
+        type=_type(type, name),
         owner=owner,
         description=description,
         unit=unit,

@@ -1,12 +1,16 @@
 """Sums that are exact: the sum of float64 values rounded once, for one slice or for very many.
 
 `math.fsum` gives it for one slice. For many slices of one array the same result comes
-from integer prefix sums: every value is a multiple of the smallest bit in the array, so
-it is cut into three 32-bit limbs whose prefix sums are exact (differences of int64 are
-right even where the prefixes wrap around), and the three limb sums of a slice are added
-with one rounding (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums",
-IEEE Transactions on Computers 57(4), 2008, algorithm Add3). The cost does not depend on
-how wide the slices are. Arrays whose values span more than 96 bits go through `fsum`.
+from *integer* prefix sums: every float64 is a whole multiple of a power of two, so it is
+cut into 32-bit limbs whose prefix sums are exact (differences of int64 are right even
+where the prefixes wrap around). The limb sums of a slice are carried into one long
+integer, whose three highest limbs and one sticky bit for the rest are added with one
+rounding (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", IEEE
+Transactions on Computers 57(4), 2008, algorithm Add3). The cost of a slice does not
+depend on its width, and no value touches the sum of a slice that does not hold it: a
+floating prefix sum would let one 1e15 spoil every later key.
+
+Values that lie outside the 192 bits that hold most of them go through `fsum`, slice by slice.
 """
 
 from __future__ import annotations
@@ -22,9 +26,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _LIMB = 32
-_LIMBS = 3
+_MOST_LIMBS = 6
 _MASK = np.int64(2**_LIMB - 1)
-_WIDEST = 2**20  # events of a slice for which the top limb's sum stays below 2**53
+_MANTISSA = 53
+_EXPONENT_BIAS = 1075  # a float64 with exponent field e is its 53-bit mantissa times 2**(e - 1075)
+_EXPONENTS = 2048
 
 
 def exact_sum(values: Sequence[float]) -> float:
@@ -51,47 +57,119 @@ def exact_sums(values: Floats, low: Ints, high: Ints) -> Floats:
         low: First index of each slice, shape (m,).
         high: One past the last, shape (m,); an empty slice sums to 0.
     """
-    if not low.size or not values.size:
-        return np.zeros(low.shape)
-    mantissa, exponent = _integers(values)
-    nonzero = mantissa != 0
-    if not nonzero.any():
-        return np.zeros(low.shape)
-    unit = int(exponent[nonzero].min())
-    magnitude = np.abs(mantissa)
-    top = int((exponent + np.frexp(magnitude.astype(np.float64))[1])[nonzero].max())
-    narrow = top - unit <= _LIMB * _LIMBS and unit > -1000 and top < 950
-    if not narrow or int((high - low).max()) > _WIDEST:
-        items = values.tolist()
-        return np.array([exact_sum(items[i:j]) for i, j in zip(low.tolist(), high.tolist(), strict=True)])
-    shift = np.where(nonzero, exponent - unit, 0)
-    sums = [_limb_sums(magnitude, np.sign(mantissa), shift, limb, low, high) for limb in range(_LIMBS)]
-    for limb in range(_LIMBS - 1):
-        sums[limb + 1] = sums[limb + 1] + (sums[limb] >> _LIMB)
-        sums[limb] = sums[limb] & _MASK
-    parts = [np.ldexp(one.astype(np.float64), _LIMB * limb) for limb, one in enumerate(sums)]
-    return np.ldexp(_add_three(parts[2], parts[1], parts[0]), unit) + 0.0
+    return ExactSums(values).of(low, high)
 
 
-def _integers(values: Floats) -> tuple[Ints, NDArray[np.int32]]:
-    """Each value as an odd integer (or 0) times a power of two."""
-    fraction, exponent = np.frexp(values)
-    mantissa = np.ldexp(fraction, 53).astype(np.int64)
-    lowest = mantissa & -mantissa
-    zeros = np.where(mantissa == 0, 0, np.frexp(lowest.astype(np.float64))[1] - 1)
-    return mantissa >> zeros, (exponent - 53 + zeros).astype(np.int32)
+class ExactSums:
+    """Exact prefix sums of finite *values*, shape (n,): prepared once, asked for any slices.
+
+    Holds 8 bytes a value and limb: three limbs for amounts in cents, at most six.
+    """
+
+    __slots__ = ("_odd", "_prefixes", "_unit", "_values")
+
+    def __init__(self, values: Floats) -> None:
+        self._values = np.ascontiguousarray(values, dtype=np.float64)
+        bits = self._values.view(np.int64)
+        field = (bits >> 52) & 0x7FF
+        mantissa = bits & (2**52 - 1)
+        mantissa += np.where(field > 0, 2**52, 0)
+        exponent = np.maximum(field, 1)
+        first, last = _commonest(exponent[mantissa != 0])
+        odd = (mantissa != 0) & ((exponent < first) | (exponent > last))
+        self._odd: Ints | None = _running(odd.astype(np.int64)) if odd.any() else None
+        if self._odd is not None:
+            mantissa[odd] = 0
+        sign = np.where(bits < 0, -1, 1)
+        shift = exponent - first
+        limbs = -(-(last - first + _MANTISSA) // _LIMB)
+        self._unit = int(first) - _EXPONENT_BIAS
+        self._prefixes = tuple(_running(_limb(mantissa, shift, place) * sign) for place in range(limbs))
+
+    def of(self, low: Ints, high: Ints) -> Floats:
+        """The exact sum of each slice `values[low:high]`, shape (m,)."""
+        if not low.size or not self._values.size:
+            return np.zeros(low.shape)
+        sums = [running[high] - running[low] for running in self._prefixes]
+        result = _rounded(sums, self._unit)
+        if self._odd is not None:
+            for place in np.flatnonzero(self._odd[high] > self._odd[low]).tolist():
+                result[place] = exact_sum(self._values[low[place] : high[place]].tolist())
+        return result
 
 
-def _limb_sums(
-    magnitude: Ints, sign: Ints, shift: NDArray[np.int32], limb: int, low: Ints, high: Ints
-) -> Ints:
-    """Each slice's sum of the bits [32 * limb, 32 * limb + 32) of `sign * (magnitude << shift)`."""
-    left = shift - _LIMB * limb
-    raised = np.where(left < _LIMB, magnitude << np.clip(left, 0, _LIMB - 1), 0)
-    bits = np.where(left >= 0, raised, magnitude >> np.clip(-left, 0, 63)) & _MASK
-    running = np.zeros(magnitude.size + 1, dtype=np.int64)
-    np.cumsum(bits * sign, out=running[1:])
-    return running[high] - running[low]
+def _commonest(exponents: Ints) -> tuple[int, int]:
+    """The exponents, first and last, of the span of at most 192 bits that holds most values."""
+    if not exponents.size:
+        return 1, 1
+    first, last = int(exponents.min()), int(exponents.max())
+    most = _LIMB * _MOST_LIMBS - _MANTISSA
+    if last - first <= most:
+        return first, last
+    counted = np.cumsum(np.bincount(exponents, minlength=_EXPONENTS + most))
+    inside = counted[most:] - np.concatenate([[0], counted[: -most - 1]])
+    first = int(np.argmax(inside))
+    return first, first + most
+
+
+def _limb(mantissa: Ints, shift: Ints, place: int) -> Ints:
+    """The bits [32 * place, 32 * place + 32) of `mantissa << shift`."""
+    left = shift - _LIMB * place
+    raised = np.where(left < _LIMB, mantissa << np.clip(left, 0, _LIMB - 1), 0)
+    return np.where(left >= 0, raised, mantissa >> np.clip(-left, 0, 63)) & _MASK
+
+
+def _running(values: Ints) -> Ints:
+    running = np.zeros(values.size + 1, dtype=np.int64)
+    np.cumsum(values, out=running[1:])
+    return running
+
+
+def _rounded(sums: list[Ints], unit: int) -> Floats:
+    """`sum(limb * 2 ** (32 * place + unit))`, rounded once; the limbs are changed."""
+    sums.append(np.zeros_like(sums[0]))
+    _carry(sums)
+    negative = sums[-1] < 0
+    if negative.any():
+        for limb in sums:
+            np.negative(limb, out=limb, where=negative)
+        _carry(sums)
+    while len(sums) > 3 and not sums[-1].any():
+        sums.pop()
+    while len(sums) < 3:
+        sums.append(np.zeros_like(sums[0]))
+    high, middle, low = sums[-1], sums[-2], sums[-3]
+    scale = np.full(high.shape, _LIMB * (len(sums) - 3), dtype=np.int32)
+    if len(sums) > 3:
+        high, middle, low, scale = _highest(sums)
+    floats = [
+        np.ldexp(one.astype(np.float64), _LIMB * place) for place, one in enumerate((low, middle, high))
+    ]
+    total = _add_three(floats[2], floats[1], floats[0])
+    return np.ldexp(np.where(negative, -total, total), scale + unit) + 0.0
+
+
+def _carry(sums: list[Ints]) -> None:
+    """Bring every limb but the highest into [0, 2**32), the highest takes what is left."""
+    for place in range(len(sums) - 1):
+        sums[place + 1] += sums[place] >> _LIMB
+        sums[place] &= _MASK
+
+
+def _highest(sums: list[Ints]) -> tuple[Ints, Ints, Ints, NDArray[np.int32]]:
+    """The three highest limbs from the first that is not 0, a sticky bit for the rest, and their scale."""
+    high, middle, low = sums[2].copy(), sums[1].copy(), sums[0].copy()
+    scale = np.zeros(high.shape, dtype=np.int32)
+    sticky = np.zeros(high.shape, dtype=bool)
+    for place in range(3, len(sums)):
+        sticky |= sums[place - 3] != 0
+        here = sums[place] != 0
+        if not here.any():
+            continue
+        high[here], middle[here] = sums[place][here], sums[place - 1][here]
+        low[here] = sums[place - 2][here] | sticky[here]
+        scale[here] = _LIMB * (place - 2)
+    return high, middle, low, scale
 
 
 def _two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:

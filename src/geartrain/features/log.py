@@ -77,7 +77,10 @@ class EntityLog:
             self.corrected += 1
         for value in held:
             if value is None or value != value:  # noqa: PLR0124 - NaN is not itself
-                self.gaps = [gap or _is_gap(one) for gap, one in zip(self.gaps, held, strict=True)]
+                self.gaps = [
+                    gap or (_is_gap(one) and not slot.whole)
+                    for gap, one, slot in zip(self.gaps, held, self.slots, strict=True)
+                ]
                 break
 
     def close(self, time_us: int, event_id: str, arrival_us: int, until_us: int) -> None:
@@ -111,11 +114,11 @@ class EntityLog:
         column = self.columns[slot]
         if self.newest <= known_us and not self.corrected and not self.gaps[slot]:
             return of_one(feature, column[low:high], self.times[low:high], at_us)  # type: ignore[arg-type]
-        arrivals, untils = self.arrivals, self.untils
+        arrivals, untils, whole = self.arrivals, self.untils, self.slots[slot].whole
         seen = [
             index
             for index in range(low, high)
-            if arrivals[index] <= known_us < untils[index] and not _is_gap(column[index])
+            if arrivals[index] <= known_us < untils[index] and (whole or not _is_gap(column[index]))
         ]
         times = self.times
         return of_one(feature, [column[index] for index in seen], [times[index] for index in seen], at_us)  # type: ignore[arg-type]
@@ -124,7 +127,10 @@ class EntityLog:
         """Bring the attributes up to date after the columns were filled from outside."""
         self.newest = max(self.arrivals, default=-FOREVER)
         self.corrected = sum(until != FOREVER for until in self.untils)
-        self.gaps = [any(map(_is_gap, column)) for column in self.columns]
+        self.gaps = [
+            not slot.whole and any(map(_is_gap, column))
+            for slot, column in zip(self.slots, self.columns, strict=True)
+        ]
 
     def _find(self, time_us: int, event_id: str, arrival_us: int) -> int | None:
         place = bisect_left(self.times, time_us)

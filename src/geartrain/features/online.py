@@ -13,8 +13,9 @@ from collections.abc import Mapping
 import polars as pl
 
 from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME, as_text, microseconds_of, texts_of
-from geartrain.domain.features import FeatureSet, RequestFeature
+from geartrain.domain.features import FeatureSet, FunctionFeature, RequestFeature
 from geartrain.errors import FeatureInvalid
+from geartrain.features.functions import call_on_row
 from geartrain.features.log import EntityLog
 from geartrain.features.plan import Stream, key_of, streams
 from geartrain.features.state import Batch, OnlineSource
@@ -41,15 +42,14 @@ class OnlineFeatures:
         self.sources = {
             name: OnlineSource(key_of(name, keys or {}), group) for name, group in members.items()
         }
-        place = {
-            (source, one.stream.entity): one for source, held in self.sources.items() for one in held.streams
-        }
+        place = {one.stream: one for source, held in self.sources.items() for one in held.streams}
         self._windows = [
-            (feature, index, place[stream.source, stream.entity])
+            (feature, index, place[stream])
             for stream in streams(features)
             for feature, index in stream.features
         ]
         self._blank: dict[str, float | str | None] = dict.fromkeys(one.name for one in features.features)
+        self._functions = any(isinstance(one, FunctionFeature) for one in features.features)
         self._requests = [one for one in features.features if isinstance(one, RequestFeature)]
 
     def apply(self, source: str, row: Mapping[str, object], *, event_time_us: int, arrival_us: int) -> bool:
@@ -63,7 +63,7 @@ class OnlineFeatures:
         event_id = None if state is None else as_text(row.get(state.key))
         if state is None or event_id is None:
             return False
-        entities = tuple(as_text(row.get(one.stream.entity)) for one in state.streams)
+        entities = tuple(as_text(row.get(one.stream.member)) for one in state.streams)
         held = [[slot.of_row(row) for slot in one.stream.slots] for one in state.streams]
         return state.take(event_id, event_time_us, arrival_us, entities, held)
 
@@ -88,8 +88,8 @@ class OnlineFeatures:
             times=clocks[0].filter(events).to_list(),
             arrivals=clocks[1].filter(events).to_list(),
             entities=[
-                texts_of(rows.get_column(one.stream.entity)).to_list()
-                if one.stream.entity in rows.columns
+                texts_of(rows.get_column(one.stream.member)).to_list()
+                if one.stream.member in rows.columns
                 else nobody
                 for one in state.streams
             ],
@@ -122,6 +122,12 @@ class OnlineFeatures:
                 log = place.logs.get(entity or "") if entity is not None else None
                 log = logs[id(place)] = EntityLog(place.stream.slots) if log is None else log
             found[feature.name] = log.value(feature, index, at_us, known_us)
+        if self._functions:
+            before: dict[str, object] = {}
+            for one in self.features.features:
+                if isinstance(one, FunctionFeature):
+                    found[one.name] = call_on_row(one, before, row)
+                before[one.name] = found[one.name]
         return found
 
     def evict(self, now_us: int, *, lateness_us: int = 0) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from geartrain.domain.columns import texts_of
 from geartrain.domain.expression import Values
-from geartrain.domain.features import Aggregation, FeatureSet, FeatureType, WindowFeature
+from geartrain.domain.features import Aggregation, FeatureSet, FeatureType, LookupFeature, WindowFeature
 from geartrain.errors import FeatureInvalid
 from geartrain.features.terms import holds_in_frame, holds_in_row, term_of_frame, term_of_row
 
@@ -23,11 +24,13 @@ class Slot:
         column: What is held, a column or expression; None holds a 1 for an event that counts.
         textual: Whether text is held, else a float.
         where: Which events count, or None for all.
+        whole: Whether an event without a value counts too, as a table's row without a cell does.
     """
 
     column: str | None
     textual: bool = False
     where: str | None = None
+    whole: bool = False
 
     def of_frame(self, frame: pl.DataFrame) -> Values:
         """The slot for each row: float64 with NaN, or an object array with None."""
@@ -38,6 +41,19 @@ class Slot:
             return values
         missing = np.array(None if self.textual else np.nan, dtype=values.dtype)
         return np.where(holds_in_frame(self.where, frame), values, missing)
+
+    def texts_of_frame(self, frame: pl.DataFrame) -> pl.Series:
+        """A textual slot for each row, null where missing; integers stay integers, which tell the same apart."""
+        if self.column is None or self.column not in frame.columns:
+            return pl.Series(self.of_frame(frame).tolist(), dtype=pl.String)
+        values = frame.get_column(self.column)
+        told = values if values.dtype.is_integer() else texts_of(values)
+        if self.where is None:
+            return told
+        return told.zip_with(
+            pl.Series(holds_in_frame(self.where, frame), dtype=pl.Boolean),
+            pl.Series([None], dtype=told.dtype).new_from_index(0, frame.height),
+        )
 
     def of_row(self, row: Mapping[str, object]) -> float | str | None:
         """The slot for one row."""
@@ -59,23 +75,34 @@ class Stream:
     """The past of one kind of entity in one source, and the features made of it.
 
     Attributes:
-        features: Each with the index of the slot that it aggregates.
+        entity: The column of the decision row that names the entity.
+        member: The source's column that names it.
+        features: Each with the index of the slot that it aggregates; a lookup is the last
+            value over all of the past.
         horizon_us: How far back an event can matter; None is for ever.
     """
 
     source: str
     entity: str
+    member: str
     slots: tuple[Slot, ...]
     features: tuple[tuple[WindowFeature, int], ...]
     horizon_us: int | None
 
 
 def streams(features: FeatureSet) -> tuple[Stream, ...]:
-    """The streams that the window features read, in order of first use."""
-    grouped: dict[tuple[str, str], list[WindowFeature]] = {}
-    for one in features.windows:
-        grouped.setdefault((one.source, one.entity), []).append(one)
-    return tuple(_stream(source, entity, members) for (source, entity), members in grouped.items())
+    """The streams that windows and lookups read, in order of first use; lookups have their own."""
+    grouped: dict[tuple[str, str, str, bool], list[tuple[WindowFeature, Slot]]] = {}
+    for one in features.features:
+        if isinstance(one, WindowFeature):
+            place = (one.source, one.entity, one.entity, False)
+            grouped.setdefault(place, []).append((one, _slot(one)))
+        elif isinstance(one, LookupFeature):
+            place = (one.source, one.entity, one.key or one.entity, True)
+            grouped.setdefault(place, []).append((_in_force(one), _cell(one)))
+    return tuple(
+        _stream(source, entity, member, members) for (source, entity, member, _), members in grouped.items()
+    )
 
 
 def key_of(source: str, keys: Mapping[str, str]) -> str:
@@ -94,16 +121,16 @@ def key_of(source: str, keys: Mapping[str, str]) -> str:
     return keys[source]
 
 
-def _stream(source: str, entity: str, members: list[WindowFeature]) -> Stream:
-    wanted = [_slot(one) for one in members]
-    slots = tuple(dict.fromkeys(wanted))
-    reach = [None if one.width_us is None else one.width_us + one.delay_us for one in members]
+def _stream(source: str, entity: str, member: str, members: list[tuple[WindowFeature, Slot]]) -> Stream:
+    slots = tuple(dict.fromkeys(slot for _, slot in members))
+    reach = [None if one.width_us is None else one.width_us + one.delay_us for one, _ in members]
     longest = [one for one in reach if one is not None]
     return Stream(
         source=source,
         entity=entity,
+        member=member,
         slots=slots,
-        features=tuple((one, slots.index(slot)) for one, slot in zip(members, wanted, strict=True)),
+        features=tuple((one, slots.index(slot)) for one, slot in members),
         horizon_us=max(longest) if len(longest) == len(reach) else None,
     )
 
@@ -112,3 +139,16 @@ def _slot(one: WindowFeature) -> Slot:
     bare = one.aggregation in {Aggregation.COUNT, Aggregation.TIME_SINCE}
     textual = one.aggregation is Aggregation.DISTINCT or one.type is not FeatureType.NUMBER
     return Slot(column=None if bare else one.column, textual=textual and not bare, where=one.where)
+
+
+def _cell(one: LookupFeature) -> Slot:
+    textual = one.type is not FeatureType.NUMBER
+    return Slot(column=one.column, textual=textual, where=one.where, whole=True)
+
+
+def _in_force(one: LookupFeature) -> WindowFeature:
+    """The lookup as the window that reads it: the last row of all the past."""
+    return WindowFeature(
+        name=one.name, source=one.source, entity=one.entity, aggregation=Aggregation.LAST,
+        column=one.column, where=one.where, type=one.type,
+    )  # fmt: skip
