@@ -1,6 +1,7 @@
 """The expert's clauses as tests on models whose faults are planted, and on clean ones."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_forbidden_columns_are_found_inside_expressions_and_windows(world, build
     view = build.view(world.matrix, build.says(logistic), names=("x", "w"), features=features)
     value = measured(world("forbidden", logistic, view=view, columns=("zip", "weekday", "card")))
     assert (value.value, value.low, value.high) == (2.0, 2.0, 2.0)
-    assert value.note == "read by x, w"
+    assert "on x and w, that is on weekday, zip" in value.note
     assert measured(world("forbidden", logistic, view=view, columns=("card",))).value == 0.0
 
 
@@ -126,7 +127,7 @@ def test_the_share_of_exact_contributions(world, build, measured):
     )
     value = measured(world("largest_share", logistic, view=view))
     assert value.value == 0.75
-    assert value.note == "`x0` leads"
+    assert value.note == "x0"
 
 
 def test_the_share_by_permutation(world, measured):
@@ -138,8 +139,10 @@ def test_the_share_by_permutation(world, measured):
 
 
 def test_stable_signs_and_a_planted_flip(world, measured):
-    """The same sign in both sites is proven; a site where the effect turns round is proven too."""
-    assert measured(world("stable_across", logistic, column="site")).high == 0.0
+    """The same effect at both sites is proven; a model that turns round at one has a whole effect of difference."""
+    calm = measured(world("stable_across", logistic, column="site"))
+    assert calm.value < 0.1
+    assert calm.high < 0.3
     site = (world.columns["site"] == "n").astype(np.float32)
 
     def flipped(matrix):
@@ -147,8 +150,8 @@ def test_stable_signs_and_a_planted_flip(world, measured):
         return 1 / (1 + np.exp(-turn * matrix[:, 0]))
 
     value = measured(world("stable_across", flipped, column="site"))
-    assert (value.value, value.low) == (0.5, 0.5)
-    assert "against in s" in value.note
+    assert value.low >= 1.0
+    assert re.search(r"x0 by what the model does: \S+ in n, -\S+ in s", value.note)
 
 
 def test_stability_needs_two_groups_and_names_the_small(world):
@@ -160,7 +163,7 @@ def test_stability_needs_two_groups_and_names_the_small(world):
 
 def test_numbers_are_banded(world, measured):
     """Stability across a number looks at its quarters."""
-    assert measured(world("stable_across", logistic, column="x1")).value == 0.0
+    assert measured(world("stable_across", logistic, column="x1")).value < 0.3
 
 
 def test_invariance_counts_flipped_decisions(world, measured):

@@ -15,6 +15,7 @@ from geartrain.domain.clause import Parameter
 from geartrain.domain.finding import Measurement
 from geartrain.domain.task import Task
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
+from geartrain.evaluation.scene import Scene
 from geartrain.stats.deciding import ABSTAINED
 from geartrain.stats.intervals import proportion
 
@@ -23,7 +24,7 @@ Parameters = Mapping[str, Parameter]
 Counted = tuple[Mask, Mask]
 
 
-def named_class(evidence: Evidence, parameters: Parameters) -> int | Unmeasured | None:
+def named_class(evidence: Scene, parameters: Parameters) -> int | Unmeasured | None:
     """The class that a metric is about: the one named, a binary product's positive one, else None."""
     name = parameters.get("class")
     if name is not None:

@@ -8,17 +8,21 @@ from datetime import datetime
 
 from geartrain.domain.clause import Clause, Stage
 from geartrain.domain.digest import digest
+from geartrain.domain.explanation import Explanation
 from geartrain.domain.finding import Finding, Measurement, Status, judge
 from geartrain.domain.groups import GroupTable, Impossibility
 from geartrain.errors import ExpressionInvalid
 from geartrain.evaluation.baselines import baseline_costs, baseline_names
 from geartrain.evaluation.cost_metrics import mean_cost
 from geartrain.evaluation.evidence import Evidence, Measured, Unmeasured, cost_threshold
+from geartrain.evaluation.explaining import explained
 from geartrain.evaluation.fairness import fairness
 from geartrain.evaluation.impossibility import impossibilities, tables_of
+from geartrain.evaluation.lift import Lift
 from geartrain.evaluation.metrics import USUAL, measure
 from geartrain.evaluation.model_view import ModelView
 from geartrain.evaluation.plausibility import check
+from geartrain.evaluation.saying import sentence_of
 from geartrain.evaluation.score_metrics import confidence_and_truth
 from geartrain.stats.calibration import Bin, reliability
 from geartrain.stats.needed import relevant_for_proportion
@@ -51,8 +55,11 @@ class Report:
         reliability: What was said and what came, of the positive class or of the likeliest.
         thresholds: The probability from which the action of a class is taken, where there is one.
         slices: Each slice that a clause named, and its rows.
+        lift: What is saved against the cheapest simpler way, and how many tries that survived;
+            None at stages that open no sealed rows.
         groups: What the model does to each group that a fairness clause named.
         impossible: Fairness clauses that exclude each other at the base rates of these rows.
+        explanation: What the answers rest on; None where the model was not at hand.
     """
 
     contract: str
@@ -64,8 +71,10 @@ class Report:
     reliability: tuple[Bin, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
     slices: tuple[tuple[str, int], ...] = ()
+    lift: Lift | Unmeasured | None = None
     groups: tuple[GroupTable, ...] = ()
     impossible: tuple[Impossibility, ...] = ()
+    explanation: Explanation | None = None
 
     @property
     def id(self) -> str:
@@ -74,8 +83,16 @@ class Report:
             (one.clause, one.status, one.value, one.low, one.high, one.bound, one.message)
             for one in self.findings
         ]
-        rest = (self.metrics, self.baselines, self.reliability, self.thresholds, self.slices, self.groups)
-        return digest((self.contract, self.stage, self.rows, findings, rest))
+        rest = (
+            self.metrics,
+            self.baselines,
+            self.reliability,
+            self.thresholds,
+            self.slices,
+            self.groups,
+            self.lift,
+        )
+        return digest((self.contract, self.stage, self.rows, findings, rest, self.explanation))
 
     def finding(self, path: str) -> Finding | None:
         """The finding about the clause at *path*, or None where it was not due."""
@@ -125,6 +142,7 @@ def evaluate(
         slices=_slices(evidence, due),
         groups=tables,
         impossible=impossibilities(due, tables),
+        explanation=explained(evidence, model) if usual else None,
     )
 
 
@@ -156,7 +174,9 @@ def finding_of(clause: Clause, value: Measured, *, stage: Stage, now: datetime) 
     if finding.status is Status.UNPROVEN and value.method == "Clopper-Pearson":
         needed = relevant_for_proportion(value.value, clause.bound, confidence=value.confidence)
         if needed is not None:
-            return judge(clause, replace(value, relevant_needed=needed), stage=stage, now=now)
+            finding = judge(clause, replace(value, relevant_needed=needed), stage=stage, now=now)
+    if clause.section == "plausibility":
+        return replace(finding, message=sentence_of(clause, finding, value.note))
     return finding
 
 

@@ -16,16 +16,28 @@ from geartrain.domain.rule import PREDICT
 from geartrain.domain.task import Task
 from geartrain.errors import ExpressionInvalid
 from geartrain.evaluation.action_metrics import Parameters
-from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
-from geartrain.evaluation.model_view import MISSING_SUFFIX, Matrix, ModelView
+from geartrain.evaluation.evidence import Mask, Measured, Unmeasured
+from geartrain.evaluation.model_view import MISSING_SUFFIX, Matrix, ModelView, respond
+from geartrain.evaluation.scene import Scene
 from geartrain.stats.deciding import ABSTAINED, decide
+from geartrain.stats.intervals import zero_failures_bound
+
+#: A smaller relative change of an answer is rounding.
+ROUNDING = 1e-6
 
 
-def cases(evidence: Evidence, view: ModelView, mask: Mask, parameters: Parameters) -> Measured:
+def cases(scene: Scene, view: ModelView, mask: Mask, parameters: Parameters) -> Measured:
     """The share of the contract's known cases that are answered wrongly; a closed list, so exact.
 
-    What a case does not say is missing, as in a request, unless no evaluated row ever misses it:
-    then it is typical (the median, or the most frequent text). A window feature is given by its own name.
+    A case says the right answer, or a change and what that must do to the answer: leave
+    the decision as it is, or move the probability (the value) in a direction. What a case
+    does not say is missing, as in a request, unless no row ever misses it: then it is
+    typical (the median, or the most frequent text). A window feature is given by its own name.
+
+    Without a failure in n cases the note says 1 - alpha^(1/n): how often cases drawn like
+    these could still fail. Kinds of cases: Ribeiro et al. (2020), "Beyond accuracy:
+    behavioral testing of NLP models with CheckList" (minimum functionality, invariance,
+    directional expectation).
     """
     del mask
     wrong, told = [], json.loads(str(parameters.get("cases", "[]")))
@@ -33,21 +45,23 @@ def cases(evidence: Evidence, view: ModelView, mask: Mask, parameters: Parameter
         return Unmeasured(reason="the clause names no case")
     for number, case in enumerate(told, start=1):
         try:
-            answer = _answer(evidence, view, case["row"])
+            fault = _fault(scene, view, case)
         except ExpressionInvalid as error:
             return Unmeasured(reason=f"case {number} cannot be asked: {error.message}")
-        if not _right(answer, case):
-            shown = answer if isinstance(answer, str) else f"{answer:.4g}"
-            wanted = case.get("action") or f"between {case['between'][0]:g} and {case['between'][1]:g}"
-            wrong.append(f"{case.get('because') or f'case {number}'}: {shown}, not {wanted}")
-    return Measurement.exact(
-        len(wrong) / len(told), rows=len(told), method="known cases", note="; ".join(wrong)
-    )
+        if isinstance(fault, Unmeasured):
+            return Unmeasured(reason=f"case {number} cannot be asked: {fault.reason}")
+        if fault:
+            wrong.append(f"{case.get('because') or f'case {number}'}: {fault}")
+    note = "; ".join(wrong)
+    if not wrong:
+        bound = zero_failures_bound(len(told), confidence=scene.confidence)
+        note = f"of cases drawn like these, up to {bound:.0%} could still be wrong"
+    return Measurement.exact(len(wrong) / len(told), rows=len(told), method="known cases", note=note)
 
 
-def encoded_case(evidence: Evidence, view: ModelView, row: Mapping[str, Any]) -> tuple[Matrix, Columns]:
+def encoded_case(scene: Scene, view: ModelView, row: Mapping[str, Any]) -> tuple[Matrix, Columns]:
     """A case as the model's input, shape (1, d), and as raw columns of length 1."""
-    columns = {name: _typical(values) for name, values in evidence.columns.items()}
+    columns = {name: _typical(values) for name, values in scene.columns.items()}
     columns |= {name: value_of(value) for name, value in row.items()}
     matrix = np.full((1, len(view.encoding.columns)), np.nan, dtype=np.float32)
     for position, name in enumerate(view.encoding.columns):
@@ -66,22 +80,52 @@ def encoded_case(evidence: Evidence, view: ModelView, row: Mapping[str, Any]) ->
     return matrix, columns
 
 
-def _answer(evidence: Evidence, view: ModelView, row: Mapping[str, Any]) -> str | float:
-    matrix, columns = encoded_case(evidence, view, row)
-    predictions = view.predict(matrix)
-    if evidence.rule.task is Task.REGRESSION:
-        return float(predictions.values[0, 0])
-    action = int(decide(evidence.rule, predictions, columns).actions[0])
-    if action == ABSTAINED:
-        return evidence.rule.abstain.then if evidence.rule.abstain else "abstain"
-    return evidence.rule.actions[action] if evidence.rule.actions else PREDICT
-
-
-def _right(answer: str | float, case: Mapping[str, Any]) -> bool:
+def _fault(scene: Scene, view: ModelView, case: Mapping[str, Any]) -> str | Unmeasured:
+    """What is wrong with the answer to a case; empty where it is right."""
+    if "change" in case:
+        return _fault_of_change(scene, view, case)
+    answer = _answer(scene, view, case["row"])
     if isinstance(answer, str):
-        return bool(answer == case.get("action"))
+        wanted = case.get("action")
+        return "" if answer == wanted else f"{answer}, not {wanted}"
     low, high = case["between"]
-    return bool(low <= answer <= high)
+    return "" if low <= answer <= high else f"{answer:.4g}, not between {low:g} and {high:g}"
+
+
+def _fault_of_change(scene: Scene, view: ModelView, case: Mapping[str, Any]) -> str | Unmeasured:
+    before, after = case["row"], {**case["row"], **case["change"]}
+    moved = " and ".join(f"{name} {value}" for name, value in case["change"].items())
+    if case["then"] == "same":
+        first, second = _answer(scene, view, before), _answer(scene, view, after)
+        if isinstance(first, str) or isinstance(second, str):
+            return "" if first == second else f"with {moved} {second}, not still {first}"
+        rounding = ROUNDING * max(abs(first), abs(second), 1e-12)
+        return "" if abs(first - second) <= rounding else f"with {moved} {second:.4g}, not still {first:.4g}"
+    ends = []
+    for row in (before, after):
+        matrix, _ = encoded_case(scene, view, row)
+        said = respond(scene, view, matrix, {})
+        if isinstance(said, Unmeasured):
+            return said
+        ends.append(float(said[0]))
+    first, second = ends
+    rose = second - first if case["then"] == "rises" else first - second
+    if rose > ROUNDING * max(abs(first), abs(second), 1e-12):
+        return ""
+    must = "rise" if case["then"] == "rises" else "fall"
+    went = f"stays at {first:.4g}" if first == second else f"goes from {first:.4g} to {second:.4g}"
+    return f"with {moved} the answer {went}, where it must {must}"
+
+
+def _answer(scene: Scene, view: ModelView, row: Mapping[str, Any]) -> str | float:
+    matrix, columns = encoded_case(scene, view, row)
+    predictions = view.predict(matrix)
+    if scene.rule.task is Task.REGRESSION:
+        return float(predictions.values[0, 0])
+    action = int(decide(scene.rule, predictions, columns).actions[0])
+    if action == ABSTAINED:
+        return scene.rule.abstain.then if scene.rule.abstain else "abstain"
+    return scene.rule.actions[action] if scene.rule.actions else PREDICT
 
 
 def _value(feature: Feature, row: Mapping[str, Any], columns: Columns) -> Values:

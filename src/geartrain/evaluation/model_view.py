@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geartrain.domain.expression import parse
-from geartrain.domain.features import Encoding, Feature, RequestFeature
+from geartrain.domain.columns import numbers, texts
+from geartrain.domain.expression import Values, parse
+from geartrain.domain.features import Encoding, Feature, FunctionFeature, RequestFeature
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.task import Task
 from geartrain.evaluation.action_metrics import Parameters, named_class
-from geartrain.evaluation.evidence import Evidence, Mask, Unmeasured
+from geartrain.evaluation.evidence import Mask, Unmeasured
+from geartrain.evaluation.scene import Scene
 
 Matrix = NDArray[np.float32]
 
@@ -34,12 +36,14 @@ class ModelView:
         predict: Any such matrix to predictions; must not depend on the other rows.
         contributions: Any such matrix to exact contributions per column, shape (m, d), of the
             kind that tree models give; for several classes the sum of their magnitudes.
+        memory: Answers to questions that several clauses ask, so that each is asked once.
     """
 
     encoding: Encoding
     matrix: Matrix
     predict: Callable[[Matrix], Predictions]
     contributions: Callable[[Matrix], Floats] | None = None
+    memory: dict[object, object] = field(default_factory=dict, repr=False)
 
     def feature(self, column: str) -> Feature | None:
         """The feature that the matrix column *column* belongs to."""
@@ -74,6 +78,8 @@ class ModelView:
 
 def reads(feature: Feature) -> tuple[str, ...]:
     """The raw columns whose values the feature is made of; a window's entity only says whose it is."""
+    if isinstance(feature, FunctionFeature):
+        return tuple(name for name, _ in feature.reads)
     if isinstance(feature, RequestFeature):
         texts = [feature.expression]
     else:
@@ -81,13 +87,11 @@ def reads(feature: Feature) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for text in texts for column in parse(text).columns))
 
 
-def respond(
-    evidence: Evidence, view: ModelView, matrix: Matrix, parameters: Parameters
-) -> Floats | Unmeasured:
+def respond(scene: Scene, view: ModelView, matrix: Matrix, parameters: Parameters) -> Floats | Unmeasured:
     """The one number that a partial response is about: the class's probability, or the value."""
-    if evidence.rule.task is Task.REGRESSION:
+    if scene.rule.task is Task.REGRESSION:
         return view.predict(matrix).values[:, 0]
-    of = named_class(evidence, parameters)
+    of = named_class(scene, parameters)
     if isinstance(of, Unmeasured):
         return of
     if of is None:
@@ -95,12 +99,31 @@ def respond(
     return view.predict(matrix).values[:, of]
 
 
-def asked_rows(evidence: Evidence, mask: Mask) -> NDArray[np.int64]:
-    """Up to `MOST_ASKED` rows of the slice, drawn without repetition by the evidence's seed."""
-    rows = np.flatnonzero(mask)
-    if len(rows) <= MOST_ASKED:
+def asked_rows(scene: Scene, mask: Mask) -> NDArray[np.int64]:
+    """Up to `MOST_ASKED` rows of the slice, drawn without repetition by the scene's seed."""
+    return sampled(np.flatnonzero(mask), MOST_ASKED, seed=scene.seed)
+
+
+def sampled(rows: NDArray[np.int64], most: int, *, seed: int) -> NDArray[np.int64]:
+    """Up to *most* of *rows*, drawn without repetition, in their order."""
+    if len(rows) <= most:
         return rows
-    return np.sort(np.random.default_rng(evidence.seed).choice(rows, MOST_ASKED, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
+def bands(values: Values) -> Values:
+    """A column as few texts: its values, or the quarters of a number with more than 12 of them."""
+    labels = texts(values)
+    known = {one for one in labels.tolist() if one is not None}
+    if len(known) <= MOST_VALUES or (values.dtype == object and not np.isfinite(numbers(values)).any()):
+        return labels
+    amounts = numbers(values)
+    edges = np.nanquantile(amounts, [0.25, 0.5, 0.75])
+    quarter = np.searchsorted(edges, amounts, side="right")
+    told: Values = np.empty(len(values), dtype=object)
+    told[:] = [f"quarter {one + 1}" for one in quarter]
+    told[~np.isfinite(amounts)] = None
+    return told
 
 
 def _is_column(expression: str, name: str) -> bool:
