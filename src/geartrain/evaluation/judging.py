@@ -71,7 +71,7 @@ class Report:
     reliability: tuple[Bin, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
     slices: tuple[tuple[str, int], ...] = ()
-    lift: Lift | Unmeasured | None = None
+    lift: Lift | None = None
     groups: tuple[GroupTable, ...] = ()
     impossible: tuple[Impossibility, ...] = ()
     explanation: Explanation | None = None
