@@ -69,6 +69,20 @@ def point_in_time(
         known_us = None if known_at is None else _clock(decisions, known_at, "decisions")
         for stream in plan:
             found.update(_read(stream, decisions, sources, keys or {}, at_us, known_us, events_at_once))
+    return assembled(features, decisions, found)
+
+
+def assembled(features: FeatureSet, decisions: pl.DataFrame, found: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """Every feature in order, where those made of past events are *found* already.
+
+    Args:
+        features: The definitions.
+        decisions: The rows decided about.
+        found: Window and lookup features by name, in the rows' order.
+
+    Raises:
+        FeatureInvalid: A function is not loaded, or fails.
+    """
     columns: dict[str, pl.Series] = {}
     for one in features.features:
         if isinstance(one, RequestFeature):
