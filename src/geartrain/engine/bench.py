@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from geartrain.domain.clause import Parameter
 from geartrain.domain.contract import Contract
 from geartrain.domain.digest import digest
-from geartrain.domain.events import PoolOpened
 from geartrain.domain.expression import Columns
 from geartrain.domain.features import Encoding
 from geartrain.domain.model import Pool
@@ -23,16 +21,15 @@ from geartrain.domain.task import Task
 from geartrain.engine.products import Product
 from geartrain.engine.rows import Rows, classes_of, data_of, frame_from, truth_of
 from geartrain.engine.workspace import Workspace
-from geartrain.errors import PoolClosed
 from geartrain.evaluation.evidence import Evidence, History
 from geartrain.evaluation.model_view import ModelView
 from geartrain.features.encoding import encode as encode_rows
 from geartrain.features.encoding import fit_encoding
 from geartrain.ports.teller import Silence, Teller
 from geartrain.stats.fitted import Fitted
+from geartrain.stats.intervals import CONFIDENCE
 from geartrain.training.examples import Examples, Lineage
 from geartrain.training.fitting import fit, monotone_of
-from geartrain.training.pools import may_open
 from geartrain.training.recipe import simplest_model
 from geartrain.training.split import RowFacts, Split, split
 
@@ -136,41 +133,6 @@ def _directions(builder: Builder, encoding: Encoding) -> tuple[int, ...]:
     return monotone_of(known, encoding.columns) if known else ()
 
 
-def open_pool(
-    builder: Builder, document: Document, pool: Pool, *, candidate: str, purpose: str, now: datetime
-) -> None:
-    """Write down that a pool is looked at, before it is; refuse what may not be looked at."""
-    product = builder.contract.product.name
-    opening = PoolOpened(
-        product=product,
-        pool=pool,
-        contract=builder.contract.id,
-        snapshot=document["snapshot"],
-        candidate=candidate,
-        purpose=purpose,
-    )
-    history = [recorded.event for recorded in builder.workspace.history(product)]
-    if opening in history:
-        # The same look by the same run, cut off before it saw an answer.
-        return
-    permission = may_open(
-        history,
-        product=product,
-        pool=pool,
-        candidate=candidate,
-        contract=builder.contract.id,
-        snapshot=document["snapshot"],
-    )
-    if not permission.allowed:
-        raise PoolClosed(
-            "these sealed rows may not be opened for this candidate",
-            where=f"pool {pool}",
-            found=permission.reason,
-            hint="ingest rows with fresh labels, then train again",
-        )
-    builder.workspace.record_once(product, [opening], now=now)
-
-
 def fitted_of(builder: Builder, document: Document, bench: Bench, changes: Mapping[str, Parameter]) -> Fitted:
     """The run's model with some parameters changed, fitted on the search pool, or as it was fitted before."""
     name = _fit_name(document, document["trial"], changes)
@@ -203,8 +165,13 @@ def evidence_of(
     document: Document,
     pool: Pool,
     answers: Predictions,
+    *,
+    confidence: float = CONFIDENCE,
 ) -> Evidence:
-    """What *answers* say about the rows of *pool*, with all that a clause may be held against."""
+    """What *answers* say about the rows of *pool*, with all that a clause may be held against.
+
+    *confidence* is that of every interval made from it, as the pool's opening allows.
+    """
     data = data_of(builder.contract)
     places = bench.split.of(pool)
     taken = bench.rows.take(places)
@@ -219,6 +186,7 @@ def evidence_of(
         groups=np.array(taken.texts(data.group), dtype=object) if data.group else None,
         times_us=taken.times_us if timed else None,
         seed=document["seed"],
+        confidence=confidence,
         simplest=_simplest(builder, document, bench, pool),
         history=History(
             truth=bench.truth[taught], times_us=bench.rows.take(taught).times_us if timed else None

@@ -10,18 +10,25 @@ recorded parameters, which gives the same model.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
 
 from geartrain.domain.digest import digest, short
 from geartrain.domain.events import SnapshotTaken, TrialRecorded
 from geartrain.domain.model import Pool, Trial
-from geartrain.engine.bench import Builder, Document, bench_of, currency_of, open_pool, remember
+from geartrain.engine.bench import Builder, Document, bench_of, currency_of, remember
+from geartrain.engine.lifting import tried_on
+from geartrain.engine.pooling import commit_pools, meter_of, open_pool, pool_name, put_losses, taught_losses
 from geartrain.engine.products import Product
 from geartrain.engine.proposing import judge, offer
 from geartrain.engine.rows import frame_bytes, take_rows
 from geartrain.engine.shaping import shape
 from geartrain.errors import ReleaseRefused
 from geartrain.ports.workflow import Steps
+from geartrain.training.metering import Metering
 from geartrain.training.search import search
 from geartrain.training.selecting import select
 
@@ -34,8 +41,12 @@ def order(
     since: datetime | None = None,
     retrained: bool = False,
     trials: int | None = None,
+    meter: str | None = None,
 ) -> Document:
-    """What is to be built: the arguments of a run, whose digest names it."""
+    """What is to be built: the arguments of a run, whose digest names it.
+
+    *meter* names another mechanism than the Ladder for the pool `select` (see `Metering`).
+    """
     return {
         "product": product.name,
         "folder": str(product.folder.resolve()),
@@ -47,6 +58,7 @@ def order(
         "seed": seed,
         "retrained": retrained,
         "trials": trials or (product.contract.retraining.trials if product.contract.retraining else 10),
+        **({"meter": Metering(meter).value} if meter else {}),
     }
 
 
@@ -121,12 +133,24 @@ def _search(builder: Builder, document: Document) -> Document:
     contract, bench = builder.contract, bench_of(builder, document)
     now, product = datetime.fromisoformat(document["now"]), contract.product.name
     trials: list[Trial] = []
+    kept: dict[str, str] = {}
+
+    def keep(trial: Trial, losses: NDArray[np.float32]) -> None:
+        kept[trial.id] = put_losses(builder.workspace.blobs, losses.astype(np.float64))
 
     def record(trial: Trial) -> None:
-        builder.workspace.record_once(
-            product, [TrialRecorded(product=product, id=trial.id, trial=trial)], now=now
+        losses = kept.get(trial.id, "")
+        event = TrialRecorded(
+            product=product,
+            id=trial.id,
+            trial=trial,
+            losses=losses,
+            rows_of=pool_name(bench) if losses else "",
         )
+        builder.workspace.record_once(product, [event], now=now)
         trials.append(trial)
+
+    commit_pools(builder, document, bench, now=now)
 
     found = search(
         builder.product.recipe,
@@ -138,12 +162,26 @@ def _search(builder: Builder, document: Document) -> Document:
         lineage=bench.lineage,
         record=record,
         monotone=bench.monotone,
+        keep=keep,
     )
+    tried = tried_on(builder, document, bench)
     open_pool(
-        builder, document, Pool.SELECT, candidate=found.best.id, purpose="choose the threshold", now=now
+        builder,
+        document,
+        bench,
+        Pool.SELECT,
+        candidate=found.best.id,
+        purpose="choose the threshold",
+        now=now,
     )
     selected = select(
-        [found.fitted], bench.examples(Pool.SELECT), bench.rule, lineage=bench.lineage, record=record
+        [found.fitted],
+        bench.examples(Pool.SELECT),
+        bench.rule,
+        lineage=bench.lineage,
+        record=record,
+        meter=meter_of(builder, document, bench, now=now),
+        taught=lambda fitted, tried: taught_losses(bench, fitted, tried),
     )
     remember(builder, document, found.best.id, found.fitted)
     builder.teller.say(
@@ -156,6 +194,7 @@ def _search(builder: Builder, document: Document) -> Document:
         "class_weights": list(selected.rule.class_weights),
         "encoding": bench.encoding.id,
         "commitment": bench.split.commitment,
-        # Settings that decide alike on `select` are one trial by their id, as in the ledger.
+        # A setting that was tried twice is one trial by its id, as in the ledger.
         "trials_recorded": list(dict.fromkeys(trial.id for trial in trials)),
+        "tried": asdict(tried),
     }

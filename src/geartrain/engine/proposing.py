@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -23,16 +24,19 @@ from geartrain.engine.bench import (
     bench_of,
     evidence_of,
     fitted_of,
-    open_pool,
     view_of,
 )
 from geartrain.engine.bundles import environment, keep_bundle
+from geartrain.engine.leaking import integrity_findings
+from geartrain.engine.lifting import trials_now, tried_on
+from geartrain.engine.pooling import demand_committed, demand_recorded, open_pool
 from geartrain.engine.products import Product
 from geartrain.engine.refitting import refit
 from geartrain.engine.releasing import carry_out
 from geartrain.engine.workspace import Workspace
-from geartrain.errors import ReleaseRefused, TrainingImpossible
+from geartrain.errors import ReleaseRefused
 from geartrain.evaluation.judging import Report, evaluate
+from geartrain.evaluation.lift import Lift, Tried, lift_of
 from geartrain.monitoring.profile import build as build_profile
 from geartrain.monitoring.profile import to_bytes as profile_bytes
 from geartrain.release import commands
@@ -68,24 +72,33 @@ def judge(builder: Builder, document: Document) -> Document:
     """Judge the chosen variant on the sealed rows, whose opening is written down first."""
     contract, bench = builder.contract, bench_of(builder, document)
     now, blobs = datetime.fromisoformat(document["now"]), builder.workspace.blobs
-    if bench.split.commitment != document["commitment"]:
-        raise TrainingImpossible(
-            "the pools are not those that were fixed before the search",
-            where="verdict",
-            hint="train again; the sealed rows of this run cannot judge it",
-        )
-    open_pool(
-        builder, document, Pool.VERDICT, candidate=document["model"], purpose="judge the release", now=now
+    demand_committed(builder, document, bench)
+    opened = open_pool(
+        builder,
+        document,
+        bench,
+        Pool.VERDICT,
+        candidate=document["model"],
+        purpose="judge the release",
+        now=now,
     )
     rule = decode(blobs.get(document["rule"]), DecisionRule)
     answers = OnnxModel(blobs.get(document["onnx"])).predict(bench.examples(Pool.VERDICT).matrix)
     fitted = fitted_of(builder, document, bench, document["changes"])
-    evidence = evidence_of(builder, bench, rule, document, Pool.VERDICT, answers)
+    evidence = evidence_of(
+        builder, bench, rule, document, Pool.VERDICT, answers, confidence=opened.confidence
+    )
     report = evaluate(evidence, stage=Stage.RELEASE, now=now, model=view_of(bench, fitted, Pool.VERDICT))
+    lift = lift_of(evidence, _tried(builder, document, bench), look=opened.look)
+    report = replace(report, lift=lift if isinstance(lift, Lift) else None)
     replaced, speed = (
         refit(builder, document, bench) if document["retrained"] else ({}, decode(document["speed"], Speed))
     )
-    findings = (*report.findings, *budget_findings(contract, speed, stage=Stage.RELEASE, now=now))
+    findings = (
+        *report.findings,
+        *integrity_findings(builder, bench, document, now=now),
+        *budget_findings(contract, speed, stage=Stage.RELEASE, now=now),
+    )
     counts = {status: sum(one.status is status for one in findings) for status in Status}
     builder.teller.say(
         f"{len(findings)} clauses judged on {len(evidence):,} sealed rows: "
@@ -99,6 +112,12 @@ def judge(builder: Builder, document: Document) -> Document:
         "profile": blobs.put(profile_bytes(build_profile(reference.features.to_arrow()))),
         "costs": blobs.put(encode([float(cost) for cost in evidence.costs if np.isfinite(cost)])),
     }
+
+
+def _tried(builder: Builder, document: Document, bench: Bench) -> Tried:
+    """What the search said of its trials, and how many have come since: the variants, another run's."""
+    now = tried_on(builder, document, bench) if "tried" not in document else Tried(**document["tried"])
+    return replace(now, trials=trials_now(builder, document, bench))
 
 
 def _reference_rows(bench: Bench) -> NDArray[np.int64]:
@@ -120,11 +139,13 @@ def offer(builder: Builder, document: Document) -> Document:
     contract, blobs = builder.contract, builder.workspace.blobs
     now = datetime.fromisoformat(document["now"])
     findings = decode(blobs.get(document["findings"]), tuple[Finding, ...])
+    model = decode(blobs.get(document["model_noun"]), ModelVersion)
+    demand_recorded(builder, model)
     parts = BundleParts(
         contract=contract,
         contract_text=builder.product.text.encode(),
         snapshot=document["snapshot"],
-        model=decode(blobs.get(document["model_noun"]), ModelVersion),
+        model=model,
         onnx=blobs.get(document["onnx"]),
         rule=decode(blobs.get(document["rule"]), DecisionRule),
         findings=findings,

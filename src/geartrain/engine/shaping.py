@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from geartrain.compression.parity import parity
 from geartrain.compression.variants import REFERENCE, Variant, variants
 from geartrain.domain.clause import Parameter, Stage
 from geartrain.domain.digest import digest_bytes
-from geartrain.domain.events import ModelTrained, VariantMeasured
+from geartrain.domain.events import ModelTrained, TrialRecorded, VariantMeasured
 from geartrain.domain.model import ModelVersion, Pool
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.wire import decode, encode
@@ -24,13 +24,14 @@ from geartrain.engine.bench import (
     bench_of,
     evidence_of,
     fitted_of,
-    open_pool,
     view_of,
 )
+from geartrain.engine.pooling import meter_of, open_pool, taught_losses
 from geartrain.engine.workspace import Workspace
 from geartrain.evaluation.judging import evaluate
 from geartrain.stats.fitted import Fitted
-from geartrain.training.examples import Examples, row_costs
+from geartrain.training.examples import Examples, priced_rows, row_costs
+from geartrain.training.fitting import trial_of
 
 #: A variant may cost at most this share more than the reference, proven.
 MARGIN = 0.05
@@ -50,13 +51,20 @@ def shape(builder: Builder, document: Document) -> Document:
         return fitted_of(builder, document, bench, changes)
 
     open_pool(
-        builder, document, Pool.SELECT, candidate=document["trial"], purpose="choose the variant", now=now
+        builder,
+        document,
+        bench,
+        Pool.SELECT,
+        candidate=document["trial"],
+        purpose="choose the variant",
+        now=now,
     )
     made = variants(fitted, bench.encoding.columns, examples.matrix, refit=refit)
     measured = [
         _measured(builder, bench, rule, document, one, made[0], examples, now=now)
         for one in builder.teller.track(made, label="measuring variants", total=len(made))
     ]
+    looks = _record_looks(builder, document, bench, rule, made, measured, now=now)
     choice = choose(
         measured,
         seed=document["seed"],
@@ -80,7 +88,46 @@ def shape(builder: Builder, document: Document) -> Document:
         "rule": blobs.put(encode(rule)),
         "speed": encode(next(one.speed for one in measured if one.name == choice.chosen)).decode(),
         "choice": blobs.put(encode(choice)),
+        "trials_recorded": list(dict.fromkeys([*document["trials_recorded"], *looks])),
     }
+
+
+def _record_looks(
+    builder: Builder,
+    document: Document,
+    bench: Bench,
+    rule: DecisionRule,
+    made: Sequence[Variant],
+    measured: Sequence[Measured],
+    *,
+    now: datetime,
+) -> list[str]:
+    """Each variant's look at `select`, a trial of its own, with the figure that the meter shows of it."""
+    product, meter = builder.contract.product.name, meter_of(builder, document, bench, now=now)
+    places = priced_rows(rule, bench.examples(Pool.SELECT))
+    found: list[str] = []
+    for variant, seen in zip(made, measured, strict=True):
+        asked = trial_of(
+            variant.fitted,
+            bench.lineage,
+            pool=Pool.SELECT,
+            score=0.0,
+            rows=len(places),
+            class_weights=rule.class_weights,
+            variant="" if variant.name == REFERENCE else variant.name,
+        )
+        taught = taught_losses(bench, variant.fitted, rule)
+        step = meter.ask(asked, seen.costs[places], taught=taught)
+        # A pool that is spent has told nothing; what the free rows say of the variant is recorded then.
+        trial = (
+            replace(asked, pool=Pool.SEARCH, score=float(taught.mean()), rows=len(taught))
+            if step.spent
+            else replace(asked, score=step.shown)
+        )
+        event = TrialRecorded(product=product, id=trial.id, trial=trial)
+        builder.workspace.record_once(product, [event], now=now)
+        found.append(trial.id)
+    return found
 
 
 def _measured(
