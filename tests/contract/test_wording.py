@@ -9,7 +9,8 @@ from geartrain.domain.roles import Role
 
 def test_every_clause_is_a_plain_sentence(complete: str) -> None:
     """What is promised, why, whose it is and what a broken one does."""
-    said = {one.path: one.sentence for one in in_words(parse(complete))}
+    told = {one.path: one.sentence for one in in_words(parse(complete))}
+    said = {path: words for path, words in told.items() if not path.startswith("integrity.")}
 
     assert said == {
         "success.beats_the_ear": "the cost of a decision is at most 0.9 of that of loud (product, blocks a release)",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from geartrain.contract.desk import Desk
+from geartrain.contract.implied import integrity_clauses
 from geartrain.contract.plausible import fairness_clauses, plausibility_clauses
 from geartrain.contract.promising import STAGES, clause_at
 from geartrain.contract.succeeding import success_clauses
@@ -33,6 +34,7 @@ def clauses_of(desk: Desk, decision: DecisionTerms | None) -> tuple[Clause, ...]
     """Every clause of every section that stands, by section and name."""
     found = [*success_clauses(desk, decision), *_budget(desk), *_data(desk)]
     found += [*plausibility_clauses(desk, decision), *fairness_clauses(desk, decision)]
+    found += integrity_clauses(desk)
     order = list(STAGES)
     aborting = set(desk.section("release").abort_on) if desk.section("release") else set()
     return tuple(

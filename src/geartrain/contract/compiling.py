@@ -68,8 +68,10 @@ def compile_contract(desk: Desk) -> Contract:
 
 
 def _optional() -> tuple[str, ...]:
+    """Sections that may be missed; the clauses of integrity hold without being written."""
     fields = ContractText.model_fields.items()
-    return tuple(name for name, field in fields if not field.is_required() and name != "geartrain")
+    spoken = {"geartrain", "integrity"}
+    return tuple(name for name, field in fields if not field.is_required() and name not in spoken)
 
 
 def _product(text: ProductText) -> ProductTerms:

@@ -16,6 +16,7 @@ from geartrain.contract.promises import (
     BudgetText,
     DurationPromise,
     FairnessText,
+    IntegrityText,
     PlausibilityText,
     SharePromise,
     SuccessText,
@@ -208,6 +209,8 @@ class FieldText(Section):
     """Whether the model may use it; keys, times and labels never are."""
     sensitive: bool = False
     """Whether it says something about a person that must be handled with care."""
+    known_after: Duration | None = None
+    """How long after the decision its value becomes known; 0 days where it is known by then."""
 
 
 class SourceText(Section):
@@ -346,6 +349,8 @@ class ContractText(Section):
     """What must be true if the model has learned the right thing."""
     fairness: dict[Slug, FairnessText] | None = None
     """Between which groups the product must not differ, and why."""
+    integrity: IntegrityText | None = None
+    """What is said differently about the checks against leakage, which hold without being written."""
     monitoring: MonitoringText | None = None
     retraining: RetrainingText | None = None
     release: ReleaseText | None = None

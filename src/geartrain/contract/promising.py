@@ -14,6 +14,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "data": (Stage.DATA, Stage.LIVE),
     "plausibility": (Stage.TRAINING, Stage.COMPRESSION, Stage.RELEASE, Stage.LIVE),
     "fairness": (Stage.TRAINING, Stage.COMPRESSION, Stage.RELEASE, Stage.LIVE),
+    "integrity": (Stage.RELEASE,),
 }
 
 OWNERS: dict[str, Role] = {
@@ -25,6 +26,7 @@ OWNERS: dict[str, Role] = {
     "data": Role.ENGINEERING,
     "plausibility": Role.DOMAIN,
     "fairness": Role.DOMAIN,
+    "integrity": Role.SCIENCE,
     "monitoring": Role.SCIENCE,
     "retraining": Role.SCIENCE,
     "release": Role.PRODUCT,

@@ -160,6 +160,7 @@ def _field(desk: Desk, path: Path, name: str, text: FieldText, *, reserved: bool
         missing=text.missing,
         feature=not reserved and text.feature is not False,
         sensitive=text.sensitive,
+        known_after_s=None if text.known_after is None else float(text.known_after),
     )
 
 

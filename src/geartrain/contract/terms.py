@@ -20,7 +20,7 @@ from geartrain.domain.contract import Term
 from geartrain.domain.roles import Role
 
 #: Sections that hold clauses only.
-_CLAUSES_ONLY = {"geartrain", "plausibility", "fairness"}
+_CLAUSES_ONLY = {"geartrain", "plausibility", "fairness", "integrity"}
 
 _HIGHER, _LOWER = "higher", "lower"
 #: In which direction a number asks more, by the last steps of its path.

@@ -177,6 +177,8 @@ class FieldTerms:
         path: Where the value stands in a nested row, such as `$.card.id`; the name if None.
         feature: Whether the model may use it; keys, times and labels are never features.
         sensitive: Whether it says something about a person that must be handled with care.
+        known_after_s: How long after the decision the value becomes known, 0 where it is known by
+            then; None where nobody has said.
     """
 
     name: str
@@ -193,6 +195,7 @@ class FieldTerms:
     missing: Missing = Missing.UNKNOWN
     feature: bool = True
     sensitive: bool = False
+    known_after_s: float | None = None
 
 
 class SourceKind(StrEnum):
