@@ -113,3 +113,26 @@ class Impossibility:
     two: str
     excluded: bool
     sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MitigationTried:
+    """One mitigation that training tried because a fairness clause broke, and what it would cost.
+
+    Attributes:
+        clause: The path of the clause that broke.
+        mitigation: `none`, `reweighing`, `constraints` or `thresholds`.
+        chosen: Whether the candidate was built with it.
+        gap: The clause's quantity on the rows of the choice; None where it was not tried or has no value.
+        cost_per_1000: What 1000 decisions cost there.
+        change_per_1000: What 1000 of them cost more than without, about the same rows.
+        reason: Why it was not tried, or why it was (not) chosen.
+    """
+
+    clause: str
+    mitigation: str
+    chosen: bool = False
+    gap: Measurement | None = None
+    cost_per_1000: Measurement | None = None
+    change_per_1000: Measurement | None = None
+    reason: str = ""
