@@ -37,6 +37,7 @@ def evaluate(workspace: Path | None, folder: Path, now: datetime | None) -> Answ
 
 def told_release(space: Workspace, product: Product, release: str, *, now: datetime) -> Answer:
     """What the sealed rows said about a proposed release, clause by clause."""
+    from geartrain.engine.proposing import report_of_release
     from geartrain.engine.releasing import releases
     from geartrain.release.conditions import evidence, gates_of, signing
 
@@ -46,7 +47,11 @@ def told_release(space: Workspace, product: Product, release: str, *, now: datet
     findings = evidence(state, record) or ()
     gate = gates_of(state, product.contract, record, now)
     missing = signing(product.contract, record).missing
+    report = report_of_release(space, product.name, release)
+    lift = report.lift if report else None
     lines = [f"  {one.status:<12} {one.clause}: {one.message}" for one in findings]
+    if lift is not None:
+        lines += ["", *lift.sentences]
     lines += [
         "",
         gate.sentence if gate else "no evidence is recorded",
@@ -56,6 +61,12 @@ def told_release(space: Workspace, product: Product, release: str, *, now: datet
     return Answer(
         schema="evaluate/1",
         ok=bool(gate and gate.passed),
-        result={"product": product.name, "release": release, "findings": findings, "missing": missing},
+        result={
+            "product": product.name,
+            "release": release,
+            "findings": findings,
+            "lift": lift,
+            "missing": missing,
+        },
         text="\n".join(lines),
     )

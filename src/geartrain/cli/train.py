@@ -28,6 +28,13 @@ from geartrain.domain.digest import short
     "--trials", type=click.IntRange(min=1), default=None, help="Settings to try; default: the contract's."
 )
 @click.option("--since", type=Moment(), default=None, help="Learn from rows since this time.")
+@click.option(
+    "--meter",
+    type=click.Choice(["ladder", "thresholdout"]),
+    default=None,
+    help="How the metered rows answer: only what beats the best so far (ladder, the default), or a"
+    " figure with noise for each question (thresholdout, for large pools).",
+)
 @seed_option
 @now_option
 @answering
@@ -36,6 +43,7 @@ def train(
     folder: Path,
     trials: int | None,
     since: datetime | None,
+    meter: str | None,
     seed: int,
     now: datetime | None,
 ) -> Answer:
@@ -46,6 +54,7 @@ def train(
     from geartrain.cli.working import begin, work
     from geartrain.engine.building import order
     from geartrain.engine.plans import TRAIN
+    from geartrain.evaluation.lift import Tried
 
     product, space, moment = loaded(folder), opened(workspace), moment_of(now)
     begin(space, product, now=moment)
@@ -54,16 +63,18 @@ def train(
         space,
         product,
         TRAIN,
-        lambda: order(product, now=moment, seed=seed, since=since, trials=trials),
+        lambda: order(product, now=moment, seed=seed, since=since, trials=trials, meter=meter),
     )
     return Answer(
         schema="train/1",
         ok=True,
         result={
-            name: document[name] for name in ("product", "snapshot", "trial", "settings", "trials_recorded")
+            name: document[name]
+            for name in ("product", "snapshot", "trial", "settings", "trials_recorded", "tried")
         },
         text=(
             f"trained on snapshot {short(document['snapshot'])}; the best of {len(document['trials_recorded'])}"
-            f" recorded trials is {short(document['trial'])}\nnext: `geartrain compress`"
+            f" recorded trials is {short(document['trial'])}\n{Tried(**document['tried']).sentence}"
+            "\nnext: `geartrain compress`"
         ),
     )

@@ -29,6 +29,7 @@ from geartrain.engine.bench import (
 from geartrain.engine.bundles import environment, keep_bundle
 from geartrain.engine.leaking import integrity_findings
 from geartrain.engine.lifting import trials_now, tried_on
+from geartrain.engine.mitigated import constrained
 from geartrain.engine.pooling import demand_committed, demand_recorded, open_pool
 from geartrain.engine.products import Product
 from geartrain.engine.refitting import refit
@@ -91,9 +92,8 @@ def judge(builder: Builder, document: Document) -> Document:
     report = evaluate(evidence, stage=Stage.RELEASE, now=now, model=view_of(bench, fitted, Pool.VERDICT))
     lift = lift_of(evidence, _tried(builder, document, bench), look=opened.look)
     report = replace(report, lift=lift if isinstance(lift, Lift) else None)
-    replaced, speed = (
-        refit(builder, document, bench) if document["retrained"] else ({}, decode(document["speed"], Speed))
-    )
+    again = document["retrained"] and not constrained(document)
+    replaced, speed = refit(builder, document, bench) if again else ({}, decode(document["speed"], Speed))
     findings = (
         *report.findings,
         *integrity_findings(builder, bench, document, now=now),
@@ -193,3 +193,12 @@ def _offer(
 def report_of(workspace: Workspace, document: Document) -> Report:
     """What the judging showed."""
     return decode(workspace.blobs.get(document["report"]), Report)
+
+
+def report_of_release(workspace: Workspace, product: str, release: str) -> Report | None:
+    """What the judging of *release* showed, as the ledger names it; None where it names nothing."""
+    for recorded in reversed(workspace.history(product)):
+        event = recorded.event
+        if isinstance(event, FindingsRecorded) and event.subject == release and event.report:
+            return decode(workspace.blobs.get(event.report), Report)
+    return None

@@ -24,6 +24,7 @@ from geartrain.documents.report_nouns import (
     StageNote,
     VariantRow,
 )
+from geartrain.documents.spelling import number
 from geartrain.domain.contract import Contract
 from geartrain.domain.events import IncidentOpened
 from geartrain.domain.finding import Finding
@@ -71,7 +72,7 @@ def product_section(
         lead=lead,
         outcome=outcome,
         currency=currency_of(contract),
-        facts=facts,
+        facts=(*facts, *_lift(workspace, document)),
         stages=stages,
         promises=_promises(contract),
         silent=contract.silent,
@@ -93,6 +94,27 @@ def product_section(
         example=example,
         monitors=monitors,
         replay=replay,
+    )
+
+
+def _lift(workspace: Workspace, document: Document) -> tuple[Fact, ...]:
+    """What is saved, and how many tries that survived."""
+    lift = report_of(workspace, document).lift
+    if lift is None:
+        return ()
+    saved, tried = lift.saved, lift.tried
+    tested = tried.reason if tried.p_value is None else f"reality check p = {number(tried.p_value, 2)}"
+    return (
+        Fact(
+            name="saved per 1000 decisions",
+            value=number(1000 * saved.value),
+            note=f"against {lift.baseline}; {number(1000 * saved.low)} to {number(1000 * saved.high)}",
+        ),
+        Fact(
+            name="tries it survived",
+            value=str(tried.trials),
+            note=f"the best of so many shows {number(1000 * lift.luck_bar)} by luck; {tested}",
+        ),
     )
 
 

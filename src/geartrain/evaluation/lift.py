@@ -39,6 +39,17 @@ class Tried:
     p_value: float | None = None
     reason: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """The test over all trials in a plain sentence."""
+        if self.p_value is None:
+            return f"no test over all {self.trials} trials: {self.reason}"
+        word = "are" if self.checked != 1 else "is"
+        return (
+            f"{self.checked} of {self.trials} recorded trials {word} held against `{self.baseline}` on the free"
+            f" rows: were none better, luck would show a best like this with p = {self.p_value:.2g}"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
@@ -75,17 +86,10 @@ class Lift:
             f" at look {self.look} at these sealed rows"
         )
         second = (
-            f"{self.tried.trials} recorded trials came before it; the best of so many without merit would"
-            f" show {1000 * self.luck_bar:.4g} by luck: the saving is {'above' if self.above_luck else 'not above'} that"
+            f"{self.tried.trials} recorded trials came before it; the best of so many without merit would show"
+            f" {1000 * self.luck_bar:.4g} by luck, and the saving is {'above' if self.above_luck else 'not above'} that"
         )
-        if self.tried.p_value is None:
-            third = f"no test over all trials: {self.tried.reason}"
-        else:
-            third = (
-                f"reality check over {self.tried.checked} trials against `{self.tried.baseline}`"
-                f" on the free rows: p = {self.tried.p_value:.2g}"
-            )
-        return first, second, third
+        return first, second, self.tried.sentence
 
 
 def lift_of(evidence: Evidence, tried: Tried, *, look: int) -> Lift | Unmeasured:
