@@ -15,6 +15,7 @@ from geartrain.errors import SettingInvalid, WorkspaceBusy, WorkspaceMissing
 if TYPE_CHECKING:
     from geartrain.engine.living import Living
     from geartrain.engine.workspace import Workspace
+    from geartrain.ports.accounts import Accounts
     from geartrain.ports.workflow import Plan, Workflows
 
 #: The folder inside a team's folder that holds everything geartrain keeps there.
@@ -86,6 +87,13 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
         notifier=FileNotifier(root / "notifications.jsonl"),
         signing_key=lambda: _signing_key(root),
     )
+
+
+def open_accounts(settings: Settings) -> Accounts:
+    """Open the accounts of a workspace: beside its ledger, and never in it."""
+    from geartrain.adapters.accounts import SqlAccounts
+
+    return SqlAccounts(settings.database_url or settings.root / "accounts.db")
 
 
 def open_workflows(settings: Settings, plans: Mapping[str, Plan]) -> Workflows:

@@ -139,7 +139,7 @@ def _differences(was: Clause, now: Clause) -> Iterator[Change]:
             kind = _of_group_size(was, now) if name == "smallest_group" else ChangeKind.DIFFERENT
             yield change(name, was.parameter(name), now.parameter(name), kind)
     if was.bound != now.bound:
-        comparable = _question(was) == _question(now)
+        comparable = question(was) == question(now)
         kind = _of_bound(was, now) if comparable else ChangeKind.DIFFERENT
         yield change(now.comparison.value, number(was.bound), number(now.bound), kind)
     if was.severity is not now.severity:
@@ -151,7 +151,8 @@ def _differences(was: Clause, now: Clause) -> Iterator[Change]:
         yield change("stages", was.stages, now.stages, _of_stages(was, now))
 
 
-def _question(clause: Clause) -> tuple[object, ...]:
+def question(clause: Clause) -> tuple[object, ...]:
+    """What the clause asks of evidence: two clauses with one question differ at most in how much is enough."""
     return (
         clause.metric,
         clause.comparison,

@@ -52,7 +52,7 @@ def sentence(clause: Clause) -> str:
     """
     because = f", because {clause.because.rstrip('.')}" if clause.because else ""
     consequence = "blocks a release" if clause.severity is Severity.BLOCK else "warns"
-    return f"{_promise(clause)}{because} ({clause.owner}, {consequence})"
+    return f"{promise_in_words(clause)}{because} ({clause.owner}, {consequence})"
 
 
 def bound_in_words(clause: Clause) -> str:
@@ -63,7 +63,8 @@ def bound_in_words(clause: Clause) -> str:
     return f"{words} {number(clause.bound)}{unit}{against}"
 
 
-def _promise(clause: Clause) -> str:
+def promise_in_words(clause: Clause) -> str:
+    """What the clause promises, without its reason and its owner."""
     match clause.section:
         case "budget":
             return _budget(clause)

@@ -12,7 +12,7 @@ from geartrain.engine.workspace import MACHINE, Workspace, stream_of
 from geartrain.errors import LedgerConflict
 from geartrain.release import commands, rollout
 from geartrain.release.answers import Accepted, Answer, Refusal
-from geartrain.release.state import ReleaseState, fold
+from geartrain.release.state import ReleaseState
 
 _TRIES = 20
 
@@ -21,7 +21,7 @@ Command = Callable[[ReleaseState], Answer]
 
 def releases(workspace: Workspace, product: str) -> ReleaseState:
     """Where the product's releases stand now."""
-    return fold(workspace.history(product))
+    return workspace.releases(product)
 
 
 def carry_out(
@@ -33,15 +33,13 @@ def carry_out(
     again on what is true by then. A refusal is written down too.
     """
     for _ in range(_TRIES):
-        history = workspace.history(product)
-        answer = command(fold(history))
+        state, version = workspace.standing(product)
+        answer = command(state)
         events = answer.events if isinstance(answer, Accepted) else (answer.event,)
         if not events:
             return answer
         try:
-            workspace.ledger.append(
-                stream_of(product), events, at=now, actor=actor, expected_version=len(history)
-            )
+            workspace.ledger.append(stream_of(product), events, at=now, actor=actor, expected_version=version)
         except LedgerConflict:
             continue
         return answer

@@ -16,11 +16,33 @@ from geartrain.ports.blobs import Blobs
 from geartrain.ports.lake import Lake
 from geartrain.ports.ledger import Ledger
 from geartrain.ports.notifier import Notifier
+from geartrain.release.state import EMPTY, ReleaseState, fold
 
 #: Who the ledger names when no person acted.
 MACHINE = "geartrain"
 
 _TRIES = 20
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Streams:
+    """The products that the ledger has named up to a position."""
+
+    position: int = 0
+    products: set[str] = field(default_factory=set)
+    lock: RLock = field(default_factory=RLock)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _History:
+    """What was read of one stream so far; a ledger only grows, so it never goes stale."""
+
+    stream: str
+    recorded: list[Recorded] = field(default_factory=list)
+    identities: set[str] = field(default_factory=set)
+    releases: ReleaseState = EMPTY
+    folded: int = 0
+    lock: RLock = field(default_factory=RLock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +61,7 @@ class Workspace:
     notifier: Notifier
     signing_key: Callable[[], bytes]
     _histories: dict[str, _History] = field(default_factory=dict)
-    _streams: _Streams = field(default_factory=lambda: _Streams())
+    _streams: _Streams = field(default_factory=_Streams)
 
     def products(self) -> tuple[str, ...]:
         """Every product that has a history here, by name."""
@@ -57,6 +79,19 @@ class Workspace:
         with history.lock:
             self._refresh(history)
             return tuple(history.recorded)
+
+    def releases(self, product: str) -> ReleaseState:
+        """Where the product's releases stand now: the fold of its history, fed with what is new."""
+        return self.standing(product)[0]
+
+    def standing(self, product: str) -> tuple[ReleaseState, int]:
+        """Where the releases stand, and the version of the history that says so."""
+        history = self._history_of(stream_of(product))
+        with history.lock:
+            self._refresh(history)
+            history.releases = fold(history.recorded[history.folded :], start=history.releases)
+            history.folded = len(history.recorded)
+            return history.releases, history.folded
 
     def record(
         self, product: str, events: Iterable[Event], *, now: datetime, actor: str = MACHINE
@@ -101,25 +136,6 @@ class Workspace:
         for recorded in self.ledger.read(history.stream, after=len(history.recorded)):
             history.recorded.append(recorded)
             history.identities.add(identity(recorded.event))
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _History:
-    """What was read of one stream so far; a ledger only grows, so it never goes stale."""
-
-    stream: str
-    recorded: list[Recorded] = field(default_factory=list)
-    identities: set[str] = field(default_factory=set)
-    lock: RLock = field(default_factory=RLock)
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Streams:
-    """The products that the ledger has named up to a position."""
-
-    position: int = 0
-    products: set[str] = field(default_factory=set)
-    lock: RLock = field(default_factory=RLock)
 
 
 _OF_PRODUCT = "product/"

@@ -1,0 +1,137 @@
+"""Views to HTML: one environment, one frame, one style sheet, one small script."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from geartrain.documents.charts import chart_style, interval_bar, line_chart
+from geartrain.documents.points import bar_chart, reliability_chart, scatter_chart
+from geartrain.documents.spelling import day, moment, number, share, size
+from geartrain.domain.digest import digest_bytes, short
+from geartrain.domain.finding import Finding, Status
+from geartrain.web.addresses import address
+from geartrain.web.navigation import Frame, frame_of
+from geartrain.web.room import Asked
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TYPES = {"room.css": "text/css", "room.js": "text/javascript", "mark.svg": "image/svg+xml"}
+#: Told apart without colour.
+GLYPHS = {Status.KEPT: "✓", Status.BROKEN: "✗", Status.UNPROVEN: "?", Status.NOT_MEASURED: "-"}
+
+
+def rendered(asked: Asked, template: str, view: object, *, said: tuple[str, str]) -> str:
+    """The page of *view* inside the room's frame."""
+    session = asked.visitor.session
+    frame: Frame = frame_of(asked)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            view=view,
+            asked=asked,
+            frame=frame,
+            proof=session.proof if session else "",
+            said_kind=said[0],
+            said=said[1],
+        )
+    )
+
+
+def framed(template: str, **facts: Any) -> str:
+    """A page outside of the room: the door, an error."""
+    return _environment().get_template(template).render(**facts)
+
+
+async def static_file(request: Request) -> Response:
+    """A file of the room's own, at an address that names its content."""
+    name = request.path_params["name"]
+    if name not in _TYPES or request.path_params["digest"] != static_digest(name):
+        raise HTTPException(HTTPStatus.NOT_FOUND, "there is nothing here")
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+    return Response(_static(name), media_type=_TYPES[name], headers=headers)
+
+
+@cache
+def static_digest(name: str) -> str:
+    """What the address of a static file says about its content."""
+    return digest_bytes(_static(name))[:16]
+
+
+@cache
+def _static(name: str) -> bytes:
+    own = resources.files("geartrain.web").joinpath("static", name).read_bytes()
+    return chart_style().encode() + b"\n" + own if name == "room.css" else own
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def picture(finding: Finding) -> Markup:
+        # The drawing escapes every name itself; see the tests on hostile names.
+        return Markup(  # noqa: S704
+            interval_bar(
+                value=finding.value,
+                low=finding.low,
+                high=finding.high,
+                bound=finding.bound,
+                comparison=finding.comparison,
+                status=finding.status,
+            )
+        )
+
+    environment = Environment(
+        loader=PackageLoader("geartrain.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number, share=share, size=size, day=day, moment=moment, short=short, machine=_machine, ago=ago
+    )
+    environment.globals.update(
+        static=lambda name: f"/static/{static_digest(name)}/{name}",
+        glyph=lambda status: GLYPHS[Status(status)],
+        kebab=lambda text: str(text).replace(" ", "-"),
+        address=address,
+        picture=picture,
+        line_svg=lambda chart: Markup(line_chart(chart)),  # noqa: S704
+        bar_svg=lambda chart: Markup(bar_chart(chart)),  # noqa: S704
+        scatter_svg=lambda chart: Markup(scatter_chart(chart)),  # noqa: S704
+        reliability_svg=lambda chart: Markup(reliability_chart(chart)),  # noqa: S704
+    )
+    return environment
+
+
+def _machine(at: datetime) -> str:
+    """A time as `<time datetime>` wants it."""
+    return at.isoformat()
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """How long ago, in the largest unit that says enough.
+
+    >>> from datetime import UTC, timedelta
+    >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    >>> ago(noon - timedelta(hours=50), noon), ago(noon, noon), ago(noon + timedelta(hours=3), noon)
+    ('2 days ago', 'just now', 'in 3 hours')
+    """
+    seconds = (now - at).total_seconds()
+    for length, unit in ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute")):
+        count = int(abs(seconds) // length)
+        if count:
+            words = f"{count:,} {unit}{'' if count == 1 else 's'}"
+            return f"{words} ago" if seconds > 0 else f"in {words}"
+    return "just now"
