@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geartrain.domain.columns import as_text, microseconds
-from geartrain.domain.features import Aggregation, FeatureSet, WindowFeature
+from geartrain.domain.features import Aggregation, FeatureSet, LookupFeature, WindowFeature
 from geartrain.features.algebra import weights
-from geartrain.features.declaring import feature_set, request, window
+from geartrain.features.declaring import feature_set, lookup, request, window
 from geartrain.features.offline import point_in_time
 from geartrain.features.online import OnlineFeatures
 
@@ -62,6 +62,9 @@ FEATURES = feature_set(
         type="category",
         named="what",
     ),
+    lookup("newest_amount", "paid", entity="card", column="amount"),
+    lookup("newest_kind", "paid", entity="card", column="kind", where="amount > 0.1", type="category"),
+    lookup("by_id", "paid", entity="card", key="id", column="card", type="category"),
 )
 
 
@@ -220,6 +223,29 @@ def by_the_rule(  # noqa: PLR0912 - one branch for each aggregation
     raise AssertionError(feature.aggregation)
 
 
+def in_force(feature: LookupFeature, events: list[dict[str, object]], decision: dict[str, object]) -> object:
+    """The rule of lookups, word for word."""
+    at = decision["_event_time"]
+    latest: dict[object, dict[str, object]] = {}
+    for row in sorted(events, key=lambda row: row["_arrival_time"]):
+        if row["_arrival_time"] <= at:
+            latest[row["id"]] = row
+    mine = [
+        row
+        for row in latest.values()
+        if row[feature.key or feature.entity] is not None
+        and row[feature.key or feature.entity] == decision[feature.entity]
+        and row["_event_time"] < at
+    ]
+    if not mine:
+        return None
+    newest = max(mine, key=lambda row: (row["_event_time"], len(str(row["id"])), str(row["id"])))
+    if feature.where is not None and not (newest["amount"] is not None and newest["amount"] > 0.1):
+        return None
+    value = newest[feature.column]
+    return as_text(value) if feature.type == "category" else None if value == float("inf") else value
+
+
 @settings(deadline=None, max_examples=60)
 @given(events=deliveries(), asked=decisions)
 def test_offline_follows_the_rule(events: list[dict[str, object]], asked: list[dict[str, object]]) -> None:
@@ -229,6 +255,8 @@ def test_offline_follows_the_rule(events: list[dict[str, object]], asked: list[d
     for decision, row in zip(frame.to_dicts(), offline(events, frame), strict=True):
         for feature in FEATURES.windows:
             assert row[feature.name] == by_the_rule(feature, events, decision), feature.name
+        for feature in FEATURES.lookups:
+            assert row[feature.name] == in_force(feature, events, decision), feature.name
 
 
 @settings(deadline=None, max_examples=80)
@@ -288,6 +316,28 @@ def test_the_order_of_rows_does_not_matter(
     shuffled = offline(data.draw(st.permutations(events)), asked_of([asked[place] for place in order]))
 
     assert shuffled == [straight[place] for place in order]
+
+
+@settings(deadline=None, max_examples=40)
+@given(events=deliveries(), asked=decisions, at_once=st.integers(1, 30), early=st.integers(-3, 3))
+def test_parts_do_not_show(
+    events: list[dict[str, object]], asked: list[dict[str, object]], at_once: int, early: int
+) -> None:
+    """Cut by entity into as many parts as one likes, and known at another time than asked, nothing changes."""
+    known = pl.col("_event_time").dt.offset_by(f"{early}us").alias("known")
+    frame, happened = asked_of(asked).with_columns(known), frame_of(events)
+    whole, parted = (
+        point_in_time(FEATURES, frame, {"paid": happened}, keys=KEYS, known_at="known", events_at_once=many)
+        for many in (10**9, at_once)
+    )
+    state = online_from(events)
+    then = [
+        state.read(row, microseconds(row["_event_time"]), known_us=microseconds(row["known"]))
+        for row in frame.to_dicts()
+    ]
+
+    assert parted.equals(whole)
+    assert whole.to_dicts() == then
 
 
 @settings(deadline=None, max_examples=40)
