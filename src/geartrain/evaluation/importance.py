@@ -16,7 +16,7 @@ from geartrain.stats.calibration import log_losses
 from geartrain.stats.intervals import ratio
 
 #: Contributions and shuffles are asked for at most so many rows.
-MOST_EXPLAINED = 1_000
+MOST_EXPLAINED = 300
 REPEATS = 3
 #: Features whose ranks correlate by more than this on average are one cluster.
 ALIKE = 0.8

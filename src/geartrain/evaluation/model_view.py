@@ -37,6 +37,7 @@ class ModelView:
         contributions: Any such matrix to exact contributions per column, shape (m, d), of the
             kind that tree models give; for several classes the sum of their magnitudes.
         memory: Answers to questions that several clauses ask, so that each is asked once.
+        about_rows: The same for questions about the rows alone, which every model of them may share.
     """
 
     encoding: Encoding
@@ -44,6 +45,7 @@ class ModelView:
     predict: Callable[[Matrix], Predictions]
     contributions: Callable[[Matrix], Floats] | None = None
     memory: dict[object, object] = field(default_factory=dict, repr=False)
+    about_rows: dict[object, object] = field(default_factory=dict, repr=False)
 
     def feature(self, column: str) -> Feature | None:
         """The feature that the matrix column *column* belongs to."""

@@ -136,16 +136,29 @@ ASKED: Mapping[str, Asking] = {
 }
 #: Kinds that need the truth.
 JUDGED: Mapping[str, Judging] = {"stable_across": stable_across, "earns_its_place": earns_its_place}
+#: Kinds that ask about the features' values, not about the model: alike for all models of the same rows.
+ABOUT_ROWS = ("proxy_of", "earns_its_place")
 #: Every kind of plausibility clause.
 CHECKS = (*ASKED, *JUDGED)
 
 
 def check(scene: Scene, view: ModelView, kind: str, mask: Mask, parameters: Parameters) -> Measured:
     """Measure the plausibility clause of that *kind*, or say why it has no value here."""
+    if kind not in CHECKS:
+        return Unmeasured(reason=f"there is no kind of plausibility `{kind}`")
+    if kind not in ABOUT_ROWS:
+        return _asked(scene, view, kind, mask, parameters)
+    key = (kind, tuple(sorted(parameters.items())), mask.tobytes(), scene.seed, scene.confidence)
+    if key not in view.about_rows:
+        view.about_rows[key] = _asked(scene, view, kind, mask, parameters)
+    found = view.about_rows[key]
+    assert isinstance(found, Measurement | Unmeasured)
+    return found
+
+
+def _asked(scene: Scene, view: ModelView, kind: str, mask: Mask, parameters: Parameters) -> Measured:
     if kind in ASKED:
         return ASKED[kind](scene, view, mask, parameters)
-    if kind not in JUDGED:
-        return Unmeasured(reason=f"there is no kind of plausibility `{kind}`")
     if not isinstance(scene, Evidence):
         return Unmeasured(reason="it needs to know what came, and the truth of these rows is not known yet")
     return JUDGED[kind](scene, view, mask, parameters)

@@ -11,7 +11,7 @@ from geartrain.domain.finding import Measurement
 from geartrain.domain.prediction import Floats
 from geartrain.domain.task import Task
 from geartrain.evaluation.action_metrics import Parameters
-from geartrain.evaluation.curves import local_effects
+from geartrain.evaluation.curves import ask, local_effects
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.evaluation.importance import owners_of, parts_of
 from geartrain.evaluation.model_view import ModelView, asked_rows, bands
@@ -23,6 +23,8 @@ from geartrain.stats.intervals import normal_quantile
 FEWEST_IN_GROUP = 30
 #: Features that make less of the answers than this are not looked at, and never more than so many.
 LEAST_SHARE, MOST_EXAMINED = 0.05, 6
+#: A feature whose own effect varies less than this share of what the answers do acts only beside others.
+LEAST_EFFECT = 0.1
 #: Above this share of differences that are not chance, effects are said to be different.
 NOTABLE = 0.75
 _RESAMPLES = 60
@@ -77,7 +79,7 @@ def stable_across(evidence: Evidence, view: ModelView, mask: Mask, parameters: P
     ]
     if not found:
         return Unmeasured(
-            reason=f"no leading feature ({', '.join(features)}) varies within two values of `{across}`"
+            reason=f"no leading feature ({', '.join(features)}) moves the answer by itself within two values of `{across}`"
         )
     return _judged(evidence, found, rows=len(inside), small=small)
 
@@ -90,7 +92,7 @@ def effects_of(
     labels: NDArray[np.object_],
     judged: tuple[str, ...],
 ) -> Effects | None:
-    """The effect of *feature* in each group of *labels*, or None where it moves nothing.
+    """The effect of *feature* in each group of *labels*, or None where it hardly moves the answer by itself.
 
     With u(x) the feature's accumulated local effect over all rows and u_g(x) that over the
     rows of group g, both centred in g: the model's own effect is the slope of u_g on u, the
@@ -104,6 +106,9 @@ def effects_of(
     if isinstance(local, Unmeasured):
         return None
     believed = accumulate(local, np.ones((1, len(rows))))[0]
+    varies = np.einsum("np,pc->nc", local.hats, believed).std(axis=0).max()
+    if varies < LEAST_EFFECT * float(ask(evidence, view, view.matrix[rows]).std(axis=0).max()):
+        return None
     everyone = np.flatnonzero(mask)
     hats = _hats(view.matrix[everyone, position].astype(np.float64), local)
     left = _residuals(evidence)[everyone]

@@ -135,7 +135,8 @@ def accumulate(local: LocalEffects, weights: Floats) -> Floats:
 
     A bin that no weighted row is in takes the mean move of all rows.
     """
-    moved = np.einsum("bn,nkc->bkc", weights, local.steps, optimize=True)
+    rows, bins, outputs = local.steps.shape
+    moved = (weights @ local.steps.reshape(rows, bins * outputs)).reshape(-1, bins, outputs)
     seen = weights @ local.counts
     everyone = local.counts.sum(axis=0)
     usual = local.steps.sum(axis=0) / np.maximum(everyone, 1.0)[:, None]
