@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-#: The threshold and the noise in units of 1 / sqrt(n), as in the paper's experiments.
-THRESHOLD, NOISE = 4.0, 1.0
+#: The threshold in units of 1 / sqrt(n), and the scale of the noise: the comparison gets four times it,
+#: so noise of about one standard error, as the experiments of the paper add.
+THRESHOLD, NOISE = 4.0, 0.25
 #: How many overfitted answers a pool may give before it wants fresh labels.
 BUDGET = 20
 
