@@ -8,6 +8,8 @@ the command could not run (2), should be tried again (75) or met our own bug (70
     ├── ContractUnreadable       contract.unreadable
     ├── ContractInvalid          contract.invalid        all problems at once
     ├── ExpressionInvalid        contract.expression
+    ├── ProseUnreadable          document.prose
+    ├── DocumentEdited           document.edited
     ├── ProductUnknown           product.unknown
     ├── ProductCodeBroken        product.code
     ├── SourceUnreadable         source.unreadable       empty, half-written, wrong format
@@ -118,6 +120,18 @@ class ContractUnreadable(GeartrainError):
     """The contract is not there, is not text, or is not YAML."""
 
     code = "contract.unreadable"
+
+
+class ProseUnreadable(GeartrainError):
+    """A note that a person wrote for a document is not text, or is far too long to be one."""
+
+    code = "document.prose"
+
+
+class DocumentEdited(GeartrainError):
+    """A generated document was changed by hand; making it again would lose those words."""
+
+    code = "document.edited"
 
 
 class ContractInvalid(GeartrainError):

@@ -2,9 +2,12 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from geartrain.contract.parsing import parse
+from geartrain.contract.wording import in_words
 from geartrain.documents.chart_nouns import (
     EventKind,
     LineChart,
@@ -13,11 +16,11 @@ from geartrain.documents.chart_nouns import (
     Series,
     TimelineEvent,
 )
+from geartrain.documents.facts import DocumentFacts, MetricLine
 from geartrain.documents.report_nouns import (
     DecisionExample,
     Fact,
     FindingRow,
-    ModelFacts,
     MonitorLine,
     PolicySeries,
     ProductSection,
@@ -28,10 +31,45 @@ from geartrain.documents.report_nouns import (
     VariantRow,
 )
 from geartrain.domain.clause import Clause, Comparison, Severity, Stage
+from geartrain.domain.contract import Contract
+from geartrain.domain.data import Batch, Snapshot, SourceVersion
+from geartrain.domain.events import (
+    BatchIngested,
+    ContractAdopted,
+    Event,
+    FindingsRecorded,
+    ModelTrained,
+    Recorded,
+    ReleaseProposed,
+    SnapshotTaken,
+    TrialRecorded,
+    VariantMeasured,
+)
+from geartrain.domain.explanation import Explanation, Share, Silent
+from geartrain.domain.features import Encoding
 from geartrain.domain.finding import Finding, Measurement, judge
+from geartrain.domain.groups import GroupFigure, GroupRow, GroupTable, WidestGap
+from geartrain.domain.model import ModelVersion, Parity, Pool, Speed, Trial
 from geartrain.domain.prediction import Decision
-from geartrain.domain.release import SignOff, Waiver
+from geartrain.domain.release import BundleFile, Release, ReleaseStage, SignOff, Waiver
 from geartrain.domain.roles import Role
+from geartrain.features.checking import default_features
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "tumour-triage"
+#: The example itself promises nothing about groups: its data name none.
+FAIRNESS = """
+fairness:
+  clinics:
+    groups: "`worst radius` > 16"
+    definition: equal_opportunity
+    at_most: 0.2
+    because: large and small tumours are found alike
+  old_and_young:
+    groups: "`worst texture` > 25"
+    definition: equal_opportunity
+    at_most: 0.2
+    because: every clinic is served alike
+"""
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RELEASE = "ab" * 32
@@ -191,19 +229,146 @@ def report(*products: ProductSection) -> RunReport:
     )
 
 
-def model_facts(**changes) -> ModelFacts:
+def contract_of(text: str = "", *, replacing: tuple[tuple[str, str], ...] = ()) -> Contract:
+    """The contract of the tumour example with two fairness promises, words replaced."""
+    text = text or (EXAMPLE / "product.yaml").read_text(encoding="utf-8") + FAIRNESS
+    for old, new in replacing:
+        assert old in text
+        text = text.replace(old, new)
+    return parse(text)
+
+
+def evidence_for(contract: Contract) -> tuple[Finding, ...]:
+    """A finding for every clause: fine ones, one broken, one unproven, one not measured."""
+    found = []
+    for clause in contract.clauses:
+        bound, better = clause.bound, 1 if clause.comparison is Comparison.AT_LEAST else -1
+        seen: Measurement | None = Measurement(
+            value=bound + better * 0.02, low=bound + better * 0.02 - 0.01, high=bound + better * 0.02 + 0.01,
+            rows=171, relevant=64, method="Clopper-Pearson",
+        )  # fmt: skip
+        match clause.path:
+            case "success.recall":
+                seen = Measurement(
+                    value=0.96, low=0.92, high=0.99, rows=171, relevant=64, method="Clopper-Pearson"
+                )
+            case "success.calibration_error":
+                seen = Measurement(value=0.12, low=0.1, high=0.14, rows=171)
+            case "fairness.old_and_young":
+                seen = None
+            case path if path.startswith(("budget", "plausibility.no_identity")):
+                seen = Measurement.exact(clause.bound * 0.5)
+        found.append(judge(clause, seen, stage=Stage.RELEASE, now=START, reason="too few rows"))
+    return tuple(found)
+
+
+def recorded(*events: tuple[float, Event], product: str = "tumour-triage") -> tuple[Recorded, ...]:
+    """Events as a ledger holds them, each so many days after the start."""
+    return tuple(
+        Recorded(
+            position=place, stream=f"product/{product}", version=place, at=START + timedelta(days=day),
+            actor="geartrain", event=event, previous="0" * 64, hash=f"{place:064x}",
+        )
+        for place, (day, event) in enumerate(events, start=1)
+    )  # fmt: skip
+
+
+def encoding_of(contract: Contract) -> Encoding:
+    features = default_features(contract)
+    return Encoding(feature_set=features, columns=tuple(one.name for one in features.features))
+
+
+def model_facts(*, contract: Contract | None = None, **changes) -> DocumentFacts:
+    """The facts of a release that was judged and signed by two of four, and is not live yet."""
+    contract = contract or contract_of()
+    snapshot = Snapshot(
+        product="tumour-triage", known_at=START, sources=(SourceVersion(source="samples", rows=569, content="ef" * 32),)
+    )  # fmt: skip
+    model = ModelVersion(
+        product="tumour-triage", task=contract.decision.task, classes=contract.decision.classes, algorithm="lightgbm",
+        params=(("num_leaves", 15),), seed=7, contract=contract.id, snapshot=snapshot.id, encoding=encoding_of(contract),
+        trial="t", artifact="0a" * 32, variant="first 90 trees",
+    )  # fmt: skip
+    release = Release(
+        product="tumour-triage", contract=contract.id, snapshot=snapshot.id, model=model.id, evidence="e",
+        bundle=(BundleFile(path="model.onnx", size_bytes=212_000, sha256="0a" * 32),),
+    )  # fmt: skip
+    findings = evidence_for(contract)
+    batch = Batch(
+        id="b", product="tumour-triage", source="samples", rows=570, accepted=569, quarantined=1, duplicates=0, arrived_at=START
+    )  # fmt: skip
+    trials = [
+        Trial(
+            contract=contract.id, snapshot=snapshot.id, features="f", code="c", algorithm="lightgbm",
+            params=(("num_leaves", leaves),), seed=7, pool=Pool.SEARCH, metric="expected_cost", score=0.1, rows=284,
+        )
+        for leaves in (7, 15, 31)
+    ]  # fmt: skip
+    speed = Speed(
+        p50_us=61, p99_us=120, rows_per_s=1e5, size_bytes=212_000, memory_bytes=3_000_000, repeats=2000
+    )
+    history = recorded(
+        (0.0, ContractAdopted(product="tumour-triage", contract=contract.id, text="y")),
+        (0.1, BatchIngested(batch=batch)),
+        (0.2, SnapshotTaken(snapshot=snapshot, id=snapshot.id)),
+        *((0.3, TrialRecorded(product="tumour-triage", id=one.id, trial=one)) for one in trials),
+        (0.4, ModelTrained(id=model.id, model=model)),
+        (0.4, VariantMeasured(product="tumour-triage", model=model.id, reference="r", speed=speed,
+                              parity=Parity(decisions_agree=0.994, largest_change=0.01, rows=171), chosen=True,
+                              reason="not inferior by more than 0.02")),
+        (0.5, FindingsRecorded(product="tumour-triage", stage=Stage.RELEASE, subject=release.id, contract=contract.id,
+                               findings=findings)),
+        (0.6, ReleaseProposed(id=release.id, release=release)),
+    )  # fmt: skip
+
+    def signed(role: Role, person: str, reason: str = "") -> SignOff:
+        return SignOff(release=release.id, role=role, person=person, signed_at=START, reason=reason)
+
     facts = {
-        "product": "tumour-triage", "title": "Breast tumour triage", "problem": "Which patients need a biopsy?",
-        "serves": "patients with a breast mass", "task": "binary", "intended_use": ("order the biopsy list",),
-        "out_of_scope": ("screening",), "release": RELEASE, "contract": "cd" * 32, "snapshot": "ef" * 32,
-        "model": "01" * 32, "algorithm": "lightgbm", "variant": "first 90 trees", "params": (("num_leaves", 15),),
-        "seed": 7, "size_bytes": 212_000, "currency": "needless biopsies",
-        "costs": (("follow up a malignant tumour", "50"),),
-        "findings": tuple(row.finding for row in section().findings),
-        "sign_offs": section().sign_offs, "waivers": section().waivers,
-        "people": (("domain", ("Dr. Dana Okafor",)),), "features": (("worst radius", "malignant nuclei are larger"),),
+        "made_at": START + timedelta(days=3), "made_with": "0.1.0", "contract": contract, "release": release, "model": model,
+        "stage": ReleaseStage.PROPOSED, "proposed_at": START, "adopted": contract.id, "needed": tuple(Role),
+        "sign_offs": (signed(Role.PRODUCT, "Paula Prada"), signed(Role.DOMAIN, "Dr. Dana Okafor", "with the waiver below")),
+        "waivers": (
+            Waiver(release=release.id, clause="success.recall", reason="300 more samples arrive by the summer",
+                   role=Role.DOMAIN, person="Dr. Dana Okafor", granted_at=START, expires_at=START + timedelta(days=180)),
+        ),
+        "findings": findings, "promises": tuple(
+            PromiseLine(clause=one.path, owner=one.owner, sentence=one.sentence.rsplit(" (", maxsplit=1)[0])
+            for one in in_words(contract)
+        ),
+        "metrics": (MetricLine(name="expected_cost", value=0.11, low=0.08, high=0.15, rows=171),),
+        "baselines": (MetricLine(name="always-biopsy", value=0.63, low=0.55, high=0.7, rows=171),
+                      MetricLine(name="simplest-model", value=0.14, low=0.1, high=0.2, rows=171)),
+        "tables": (group_table(),), "explanation": explanation(), "thresholds": (("malignant", 1 / 51),), "rows": 171,
+        "python": "3.12", "platform": "linux x86_64", "packages": (("lightgbm", "4.6.0"), ("numpy", "2.3.0")),
+        "history": history,
     }  # fmt: skip
-    return ModelFacts(**(facts | changes))
+    return DocumentFacts(**(facts | changes))
+
+
+def group_table() -> GroupTable:
+    def row(group: str, rows: int, value: float, *, judged: bool = True) -> GroupRow:
+        seen = Measurement(value=value, low=value - 0.05, high=value + 0.04, rows=rows)
+        figures = (
+            GroupFigure(quantity="recall", measurement=seen),
+            GroupFigure(quantity="precision", reason="nobody got the action"),
+        )
+        return GroupRow(group=group, rows=rows, positives=rows // 3, judged=judged, figures=figures)
+
+    gap = Measurement(value=0.03, low=0.0, high=0.08, rows=160)
+    return GroupTable(
+        groups=("age",), everyone=row("everyone", 171, 0.96), unknown=2, confidence=0.95,
+        rows=(row("under 50", 80, 0.97), row("over 50", 80, 0.94), row("under 18", 3, 1.0, judged=False)),
+        widest=(WidestGap(quantity="recall", one="under 50", two="over 50", gap=gap),),
+    )  # fmt: skip
+
+
+def explanation() -> Explanation:
+    return Explanation(
+        rows=171, of=171, method="exact contributions",
+        shares=(Share(feature="worst radius", words="worst radius", share=0.4, low=0.35, high=0.44, together=("worst area",)),),
+        silent=(Silent(feature="radius error", reason="no tree asks about it"),),
+    )  # fmt: skip
 
 
 def line_chart_noun(**changes) -> LineChart:
@@ -232,6 +397,10 @@ class Samples:
     replay = staticmethod(replay)
     report = staticmethod(report)
     model_facts = staticmethod(model_facts)
+    example = EXAMPLE
+    contract_of = staticmethod(contract_of)
+    evidence_for = staticmethod(evidence_for)
+    recorded = staticmethod(recorded)
     line_chart = staticmethod(line_chart_noun)
     events = staticmethod(events)
 

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from geartrain.documents.chart_nouns import LineChart, ReliabilityChart, Series, TimelineEvent
 from geartrain.domain.finding import Finding
-from geartrain.domain.model import Params
 from geartrain.domain.prediction import Decision
 from geartrain.domain.release import SignOff, Waiver
 from geartrain.domain.roles import Role
@@ -222,39 +221,3 @@ class RunReport:
     products: tuple[ProductSection, ...]
     next_steps: tuple[Fact, ...] = ()
     colophon: tuple[Fact, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFacts:
-    """What a model card is made of: facts from the ledger and the bundle, no prose of its own.
-
-    Attributes:
-        people: Role and the names of those who hold it.
-        prose: Headings and paragraphs that people wrote; kept apart from what is generated.
-    """
-
-    product: str
-    title: str
-    problem: str
-    serves: str
-    task: str
-    intended_use: tuple[str, ...]
-    out_of_scope: tuple[str, ...]
-    release: str
-    contract: str
-    snapshot: str
-    model: str
-    algorithm: str
-    variant: str
-    params: Params
-    seed: int
-    size_bytes: int
-    currency: str
-    costs: tuple[tuple[str, str], ...]
-    findings: tuple[Finding, ...]
-    sign_offs: tuple[SignOff, ...] = ()
-    waivers: tuple[Waiver, ...] = ()
-    people: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    features: tuple[tuple[str, str], ...] = ()
-    licence: str = ""
-    prose: tuple[tuple[str, str], ...] = ()

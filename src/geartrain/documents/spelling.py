@@ -39,6 +39,15 @@ def share(value: float) -> str:
     return f"{number(100 * value, 3)}%"
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its noun.
+
+    >>> counted(1, "row"), counted(1200, "row"), counted(2, "delivery", "deliveries")
+    ('1 row', '1,200 rows', '2 deliveries')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def size(count: int) -> str:
     """Bytes in the unit in which people compare them.
 
