@@ -31,6 +31,15 @@ def contract_in_force(workspace: Workspace, product: str) -> Contract | None:
     return None if text is None else read_contract_text(text)
 
 
+def contract_once_in_force(workspace: Workspace, product: str, id_: str) -> Contract | None:
+    """The contract with that id, if it ever was in force for *product*."""
+    for recorded in workspace.history(product):
+        event = recorded.event
+        if isinstance(event, ContractAdopted) and event.contract == id_:
+            return read_contract_text(workspace.blobs.get(event.text).decode())
+    return None
+
+
 @lru_cache(maxsize=64)
 def read_contract_text(text: str) -> Contract:
     """The contract that *text* says; the same text is read once.
