@@ -35,7 +35,17 @@ _DIRECTIONS: dict[tuple[str, ...], str] = {
     ("refuse_when", "fewer_per_class_than"): _HIGHER,
 }
 
-_OF_THE_DOMAIN = {"values", "min", "max", "missing", "unit", "description", "sensitive", "pattern"}
+_OF_THE_DOMAIN = {
+    "values",
+    "min",
+    "max",
+    "missing",
+    "unit",
+    "description",
+    "sensitive",
+    "pattern",
+    "known_after",
+}
 
 
 def terms_of(desk: Desk) -> tuple[Term, ...]:

@@ -4,10 +4,11 @@ Two questions about each column that the model reads, on rows that are free to l
 
 1. *Is it the answer?* Alone, cross-fitted, it leaves at most a tenth of the errors of always
    saying the likeliest class.
-2. *Does it outweigh all the rest?* It separates well alone, and without it most of what all
-   columns together know about the truth is lost. An honest cause seldom does that to twenty
-   other columns; a column that was written when the outcome was known does. Then the
-   question is when it becomes known, and the contract can answer it.
+2. *Does it outweigh all the rest?* It separates well alone, and without it two fifths or more
+   of what all columns together know about the truth are lost, or it alone separates better
+   than all the others together. An honest cause seldom does that to twenty other columns; a
+   column that was written when the outcome was known does. Then the question is when it
+   becomes known, and the contract can answer it.
 
 Both are relative to the product's own columns, so a good product is not suspected for
 being good. Source of the taxonomy: Kapoor & Narayanan (2023), "Leakage and the
@@ -29,7 +30,7 @@ from geartrain.domain.finding import Measurement
 from geartrain.domain.prediction import Floats
 from geartrain.stats.information import Codes, information_gained, normalised_mutual_information
 from geartrain.stats.intervals import clopper_pearson, ratio
-from geartrain.stats.ranking import auc
+from geartrain.stats.ranking import auc, auc_difference
 
 #: Alone, so little of the errors of the likeliest class is left, and so much at the interval's high end.
 NEARLY_NO_ERROR = 0.1
@@ -38,6 +39,8 @@ SURELY_FEW_ERRORS = 0.25
 SEPARATES = 0.75
 #: The share of what is known that is lost without the column, at the interval's low end.
 OUTWEIGHS = 0.4
+#: How sure it must be that it separates better than all the others: four columns are asked.
+SURE = 0.99
 #: Of two columns that say the same, neither is missed; columns this alike are taken out together.
 TWINS = 0.9
 
@@ -103,6 +106,7 @@ def leaks(
     separating = {name: _separation(asked[name], alone[name], target) for name in asked}
     strongest = sorted(asked, key=lambda name: -separating[name].value)[:MOST_ASKED]
     found = []
+    everything: Floats | None = None
     for name in strongest:
         if name in accepted or separating[name].value < SEPARATES:
             continue
@@ -110,8 +114,10 @@ def leaks(
         if errors <= NEARLY_NO_ERROR * trivial and clopper_pearson(errors, trivial)[1] <= SURELY_FEW_ERRORS:
             found.append(_answer(name, separating[name], errors, trivial, len(rows)))
         elif name not in available and len(asked) > 1:
-            lost = _lost(name, asked, target, folds, seed)
-            if lost is not None and lost.low >= OUTWEIGHS:
+            everything = _together(asked, [*asked], target, folds, seed) if everything is None else everything
+            rest = _together(asked, _others(name, asked), target, folds, seed)
+            lost = _lost(everything, rest, target, seed)
+            if lost is not None and (lost.low >= OUTWEIGHS or _better(alone[name], rest, target)):
                 found.append(_outweighing(name, separating[name], lost))
     return tuple(found)
 
@@ -212,29 +218,29 @@ def _errors(told: Floats, target: Codes) -> tuple[int, int]:
     return min(int((told.argmax(axis=1) != target).sum()), trivial), trivial
 
 
-def _lost(
-    name: str,
-    asked: Mapping[str, tuple[Floats, bool]],
-    target: Codes,
-    folds: NDArray[np.int64],
-    seed: int,
-) -> Measurement | None:
-    """1 - information without the column (and its twins) / information with all; None where there is none."""
+def _others(name: str, asked: Mapping[str, tuple[Floats, bool]]) -> list[str]:
+    """The other columns, without those that say the same as this one."""
     own = _binned(asked[name][0])
-    others = [
+    return [
         other
         for other, (values, _) in asked.items()
         if other != name and normalised_mutual_information(own, _binned(values)) < TWINS
     ]
-    everything = information_gained(_together(asked, [*asked], target, folds, seed), target)
-    if everything.mean() <= 0:
+
+
+def _lost(everything: Floats, rest: Floats, target: Codes, seed: int) -> Measurement | None:
+    """1 - information of the rest / information of all; None where all know nothing."""
+    gained = information_gained(everything, target)
+    if gained.mean() <= 0:
         return None
-    rest = (
-        information_gained(_together(asked, others, target, folds, seed), target)
-        if others
-        else np.zeros(len(target))
-    )
-    return ratio(everything - rest, everything, seed=seed)
+    return ratio(gained - information_gained(rest, target), gained, seed=seed)
+
+
+def _better(alone: Floats, rest: Floats, target: Codes) -> bool:
+    """Whether the column alone surely separates two classes better than all the others together."""
+    if alone.shape[1] != 2:
+        return False
+    return auc_difference(alone[:, 1], rest[:, 1], target == 1, confidence=SURE).low > 0
 
 
 def _together(
@@ -247,8 +253,11 @@ def _together(
     """Cross-fitted class probabilities from several columns by boosted trees, shape (n, classes)."""
     from lightgbm import LGBMClassifier
 
+    width = int(target.max()) + 1
+    if not names:
+        return np.tile(np.bincount(target, minlength=width) / len(target), (len(target), 1))
     matrix = np.column_stack([asked[name][0] for name in names])
-    told = np.zeros((len(target), int(target.max()) + 1))
+    told = np.zeros((len(target), width))
     for fold in range(FOLDS):
         teach, held = folds != fold, folds == fold
         model = LGBMClassifier(
