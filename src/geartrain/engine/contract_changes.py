@@ -272,7 +272,8 @@ def consequences(
         before = found.get(clause.path)
         after = _again(base, wanted, clause.path, before, now=now)
         status = before.status if before else Status.NOT_MEASURED
-        if after is None or after.status is not status:
+        asked_anew = after is None and status is not Status.NOT_MEASURED
+        if asked_anew or (after is not None and after.status is not status):
             told.append(
                 Consequence(
                     clause=clause.path, before=status, after=after.status if after else None, finding=after

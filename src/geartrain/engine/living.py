@@ -355,11 +355,18 @@ class Living:
 
 
 def latest_findings(state: ReleaseState, record: ReleaseRecord | None) -> dict[str, Finding]:
-    """Of each clause what was found last about the release or its model."""
+    """Of each clause what was measured last about the release or its model.
+
+    A later look that could measure nothing (no labels yet, no traffic) does not hide what
+    was measured before it.
+    """
     if record is None:
         return {}
     subjects = {record.id, record.release.model}
     judged: list[Judged] = [one for one in state.judged if one.subject in subjects]
-    return {
-        finding.clause: finding for one in sorted(judged, key=lambda one: one.at) for finding in one.findings
-    }
+    found: dict[str, Finding] = {}
+    for one in sorted(judged, key=lambda one: one.at):
+        for finding in one.findings:
+            if finding.value is not None or finding.clause not in found:
+                found[finding.clause] = finding
+    return found
