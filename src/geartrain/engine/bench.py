@@ -18,6 +18,7 @@ from geartrain.domain.model import Pool
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule, rule_of
 from geartrain.domain.task import Task
+from geartrain.engine.mitigated import model_of_run
 from geartrain.engine.products import Product
 from geartrain.engine.rows import Rows, classes_of, data_of, frame_from, truth_of
 from geartrain.engine.workspace import Workspace
@@ -137,12 +138,13 @@ def fitted_of(builder: Builder, document: Document, bench: Bench, changes: Mappi
     """The run's model with some parameters changed, fitted on the search pool, or as it was fitted before."""
     name = _fit_name(document, document["trial"], changes)
     if name not in builder.fitted:
-        builder.fitted[name] = fit(
+        builder.fitted[name] = model_of_run(
+            builder.contract,
+            document,
             builder.product.recipe,
             {**document["settings"], **changes},
             bench.examples(Pool.SEARCH),
             bench.rule,
-            seed=document["seed"],
             folds=bench.split.folds,
             monotone=bench.monotone,
         )
@@ -155,7 +157,7 @@ def remember(builder: Builder, document: Document, trial: str, fitted: Fitted) -
 
 
 def _fit_name(document: Document, trial: str, changes: Mapping[str, Parameter]) -> str:
-    return digest((document["raw"], document["values"], trial, dict(changes)))
+    return digest((document["raw"], document["values"], trial, dict(changes), document.get("mitigation")))
 
 
 def evidence_of(
@@ -210,8 +212,20 @@ def _simplest(builder: Builder, document: Document, bench: Bench, pool: Pool) ->
     return builder.fitted[name].predict(bench.examples(pool).matrix)
 
 
-def view_of(bench: Bench, fitted: Fitted, pool: Pool) -> ModelView:
-    """The model as evaluation may ask it: about rows of *pool*, and rows that never happened."""
+def view_of(
+    bench: Bench,
+    fitted: Fitted,
+    pool: Pool,
+    *,
+    predict: Callable[[NDArray[np.float32]], Predictions] | None = None,
+    about_rows: dict[object, object] | None = None,
+) -> ModelView:
+    """The model as evaluation may ask it: about rows of *pool*, and rows that never happened.
+
+    *predict* is the form that would be served, where there is one; it is asked instead of
+    the model in memory. *about_rows* lets several models of the same rows share what does
+    not depend on the model.
+    """
 
     def contributions(matrix: NDArray[np.float32]) -> Floats:
         exact = fitted.contributions(matrix)
@@ -224,8 +238,9 @@ def view_of(bench: Bench, fitted: Fitted, pool: Pool) -> ModelView:
     return ModelView(
         encoding=bench.encoding,
         matrix=matrix,
-        predict=fitted.predict,
+        predict=predict or fitted.predict,
         contributions=contributions if exact else None,
+        about_rows={} if about_rows is None else about_rows,
     )
 
 

@@ -21,6 +21,7 @@ from geartrain.domain.events import SnapshotTaken, TrialRecorded
 from geartrain.domain.model import Pool, Trial
 from geartrain.engine.bench import Builder, Document, bench_of, currency_of, remember
 from geartrain.engine.lifting import tried_on
+from geartrain.engine.mitigating import mitigate
 from geartrain.engine.pooling import commit_pools, meter_of, open_pool, pool_name, put_losses, taught_losses
 from geartrain.engine.products import Product
 from geartrain.engine.proposing import judge, offer
@@ -188,10 +189,20 @@ def _search(builder: Builder, document: Document) -> Document:
         f"{len(found.trials)} settings tried on {len(bench.split.search):,} rows;"
         f" the best costs {found.best.score * 1000:,.1f} {currency_of(contract)} per 1000 decisions in cross-validation"
     )
+    mitigated = mitigate(
+        builder,
+        document,
+        bench,
+        found.fitted,
+        selected.rule,
+        meter=meter_of(builder, document, bench, now=now),
+        record=record,
+    )
     return {
         "trial": found.best.id,
         "settings": dict(found.settings),
         "class_weights": list(selected.rule.class_weights),
+        **mitigated,
         "encoding": bench.encoding.id,
         "commitment": bench.split.commitment,
         # A setting that was tried twice is one trial by its id, as in the ledger.

@@ -21,9 +21,9 @@ from geartrain.domain.events import ModelTrained
 from geartrain.domain.model import ModelVersion, Speed
 from geartrain.domain.wire import decode, encode
 from geartrain.engine.bench import Bench, Builder, Document
+from geartrain.engine.mitigated import model_of_run
 from geartrain.engine.shaping import TIMED_ROWS
 from geartrain.training.examples import Examples
-from geartrain.training.fitting import fit
 
 #: What the variant of a model that was fitted again is called.
 REFIT = "refit"
@@ -39,12 +39,13 @@ def refit(builder: Builder, document: Document, bench: Bench) -> tuple[Document,
         truth=bench.truth[places],
         columns={name: values[places] for name, values in bench.columns.items()},
     )
-    fitted = fit(
+    fitted = model_of_run(
+        builder.contract,
+        document,
         builder.product.recipe,
         {**document["settings"], **document["changes"]},
         examples,
         bench.rule,
-        seed=document["seed"],
         monotone=bench.monotone,
     )
     content = to_onnx(fitted, bench.encoding.columns)

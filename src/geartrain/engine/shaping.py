@@ -26,10 +26,12 @@ from geartrain.engine.bench import (
     fitted_of,
     view_of,
 )
+from geartrain.engine.mitigated import constrained, rule_of_run
 from geartrain.engine.pooling import meter_of, open_pool, taught_losses
 from geartrain.engine.workspace import Workspace
 from geartrain.evaluation.judging import evaluate
 from geartrain.stats.fitted import Fitted
+from geartrain.stats.onnx_model import OnnxModel
 from geartrain.training.examples import Examples, priced_rows, row_costs
 from geartrain.training.fitting import trial_of
 
@@ -43,7 +45,7 @@ def shape(builder: Builder, document: Document) -> Document:
     """Fit and measure smaller variants, judge each on `select`, and choose one."""
     bench = bench_of(builder, document)
     now = datetime.fromisoformat(document["now"])
-    rule = replace(bench.rule, class_weights=tuple(document["class_weights"]))
+    rule = rule_of_run(bench.rule, document)
     fitted = fitted_of(builder, document, bench, {})
     examples = bench.examples(Pool.SELECT)
 
@@ -59,9 +61,12 @@ def shape(builder: Builder, document: Document) -> Document:
         purpose="choose the variant",
         now=now,
     )
-    made = variants(fitted, bench.encoding.columns, examples.matrix, refit=refit)
+    made = variants(
+        fitted, bench.encoding.columns, examples.matrix, refit=None if constrained(document) else refit
+    )
+    about_rows: dict[object, object] = {}
     measured = [
-        _measured(builder, bench, rule, document, one, made[0], examples, now=now)
+        _measured(builder, bench, rule, document, one, made[0], examples, about_rows=about_rows, now=now)
         for one in builder.teller.track(made, label="measuring variants", total=len(made))
     ]
     looks = _record_looks(builder, document, bench, rule, made, measured, now=now)
@@ -139,8 +144,10 @@ def _measured(
     reference: Variant,
     examples: Examples,
     *,
+    about_rows: dict[object, object],
     now: datetime,
 ) -> Measured:
+    # What would be served is asked, not the model that it was made of: it may answer otherwise.
     speed = measure(
         variant.onnx, examples.matrix[:TIMED_ROWS], clock=builder.clock_ns, repeats=builder.timings
     )
@@ -149,7 +156,13 @@ def _measured(
         evidence,
         stage=Stage.COMPRESSION,
         now=now,
-        model=view_of(bench, variant.fitted, Pool.SELECT),
+        model=view_of(
+            bench,
+            variant.fitted,
+            Pool.SELECT,
+            predict=OnnxModel(variant.onnx).predict,
+            about_rows=about_rows,
+        ),
         usual=False,
     )
     return Measured(
