@@ -4,20 +4,25 @@ import numpy as np
 import pytest
 
 from geartrain.domain.clause import Stage
-from geartrain.domain.finding import Status
+from geartrain.domain.finding import Measurement, Status
 from geartrain.domain.model import Speed
 from geartrain.domain.rule import rule_of
 from geartrain.errors import Problem
-from geartrain.evaluation.feasibility import Facts, Verdict, feasibility, trivial_costs
+from geartrain.evaluation.feasibility import feasibility, trivial_costs
+from geartrain.evaluation.prospect import Facts, QuickLook, Topic, Verdict
 
 BREAST = (("benign", 357), ("malignant", 212))
+
+
+def fixed(value):
+    return Measurement(value=value, low=value * 0.9, high=value * 1.1, rows=569)
 
 
 def facts(**more):
     given = {
         "rows": 569,
         "class_counts": BREAST,
-        "trivial_costs": (("always-biopsy", 357 / 569), ("always-follow up", 50 * 212 / 569)),
+        "trivial_costs": (("always-biopsy", fixed(357 / 569)), ("always-follow up", fixed(50 * 212 / 569))),
         "proving_share": 0.3,
     }
     return Facts(**{**given, **more})
@@ -25,7 +30,10 @@ def facts(**more):
 
 def prospects(build, *clauses, **more):
     contract = build.contract(clauses=clauses)
-    result = feasibility(contract, facts=more.pop("facts", facts()), now=build.now, **more)
+    known, clashes = more.pop("facts", facts()), more.pop("contradictions", ())
+    result = feasibility(
+        contract, facts=known, now=build.now, look=QuickLook(**more) if more else None, contradictions=clashes
+    )
     return {one.clause: one for one in result.prospects}, result
 
 
@@ -36,7 +44,6 @@ def test_recall_needs_positives_even_without_a_miss(build):
     assert one.verdict is Verdict.CANNOT
     assert (one.relevant, one.relevant_needed, one.rows_needed) == (63, 122, 1092)
     assert "even without one error, 122 `malignant` rows" in one.reason
-    assert any(one.reason in sentence for sentence in result.statements)
     assert result.findings[0].stage is Stage.FEASIBILITY
     assert result.findings[0].status is Status.NOT_MEASURED
 
@@ -59,7 +66,7 @@ def test_a_quick_model_shows_what_can_be_kept(build, seen):
     assert told["success.precision"].verdict is Verdict.UNKNOWN
     assert "a better one may not" in told["success.precision"].reason
     assert {one.status for one in result.findings} == {Status.KEPT, Status.BROKEN}
-    assert any("quick cross-fitted model costs" in sentence for sentence in result.statements)
+    assert any("tried quickly, costs" in one.text for one in result.statements if one.topic is Topic.WITHOUT)
 
 
 def test_a_promise_of_perfection_cannot_be_proven(build):
@@ -101,7 +108,9 @@ def test_budgets_are_held_against_a_measured_floor(build):
     )
     assert told["budget.latency_p99"].verdict is Verdict.CAN
     assert told["budget.latency_p50"].verdict is Verdict.CANNOT
-    assert told["budget.cost_per_million"].verdict is Verdict.UNKNOWN
+    # 100 us on one core, a million times, at .05 a core hour: 0.0014.
+    assert told["budget.cost_per_million"].verdict is Verdict.CAN
+    assert "0.00139" in told["budget.cost_per_million"].reason
     assert [one.status for one in result.findings] == [
         Status.NOT_MEASURED,
         Status.BROKEN,
@@ -121,7 +130,9 @@ def test_a_contradiction_is_named(build):
     assert told["success.recall"].verdict is Verdict.UNKNOWN
     assert told["success.rest"].verdict is Verdict.CANNOT
     assert told["success.rest"].reason == "who abstains cannot act"
-    assert any("contradicts the rest of the contract: who abstains" in one for one in result.statements)
+    assert [one.text for one in result.statements if one.topic is Topic.CONTRADICTIONS] == [
+        "success.rest.at_most: who abstains cannot act"
+    ]
 
 
 def test_fairness_needs_two_groups(build):
@@ -138,9 +149,14 @@ def test_trivial_policies(build):
     """Always biopsy costs one per benign sample; the cheapest policy stands first."""
     rule = rule_of(build.contract(), ("benign", "malignant"))
     costs = trivial_costs(rule, np.repeat([0, 1], [357, 212]), {})
-    assert costs == (
+    assert [(name, one.value) for name, one in costs] == [
         ("always-biopsy", pytest.approx(357 / 569)),
         ("always-follow up", pytest.approx(10600 / 569)),
+    ]
+    # A share's own interval: .627 -+ 1.96 sqrt(.627 * .373 / 569).
+    assert (costs[0][1].low, costs[0][1].high) == (
+        pytest.approx(0.587, abs=0.01),
+        pytest.approx(0.667, abs=0.01),
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,42 +22,127 @@ from geartrain.cli.options import (
     workspace_option,
 )
 
+if TYPE_CHECKING:
+    from geartrain.evaluation.prospect import Feasibility, Prospect
+
+WIDTH = 80
+
 
 @click.command()
 @workspace_option
 @product_option
 @seed_option
 @now_option
+@click.option(
+    "--second-labels",
+    default=None,
+    metavar="COLUMN",
+    help="The column with a second person's label, where there is one: the human ceiling.",
+)
+@click.option(
+    "--shuffles",
+    default=19,
+    show_default=True,
+    type=click.IntRange(0, 9999),
+    help="How often the test for any signal shuffles the labels; 0 leaves it out.",
+)
 @answering
-def feasibility(workspace: Path | None, folder: Path, seed: int, now: datetime | None) -> Answer:
+def feasibility(
+    workspace: Path | None,
+    folder: Path,
+    seed: int,
+    now: datetime | None,
+    second_labels: str | None,
+    shuffles: int,
+) -> Answer:
     """Say for every promise whether it can be kept and proven with the rows at hand.
 
-    The sealed rows are not looked at. A promise that cannot be kept is exit code 1.
+    Quick models are tried on the rows that are free to learn from; the sealed rows are only
+    counted. A promise that cannot be kept is exit code 1.
     """
     from geartrain.cli.working import begin
     from geartrain.engine.feasible import examine
-    from geartrain.evaluation.feasibility import Verdict
+    from geartrain.evaluation.prospect import Verdict
 
     product, space, moment = loaded(folder), opened(workspace), moment_of(now)
     begin(space, product, now=moment)
-    found = examine(space, product, now=moment, seed=seed, clock_ns=time.perf_counter_ns)
-    lines = list(found.statements[:8])
-    lines += ["", *(f"  {one.verdict:<8} {one.clause}: {one.reason}" for one in found.prospects)]
-    cannot = [one.clause for one in found.prospects if one.verdict is Verdict.CANNOT]
-    lines += [
-        "",
-        f"{len(cannot)} of {len(found.prospects)} promises cannot be kept as they stand: loosen them or bring rows"
-        if cannot
-        else "no promise is out of reach; next: `geartrain train`",
-    ]
+    found = examine(
+        space,
+        product,
+        now=moment,
+        seed=seed,
+        clock_ns=time.perf_counter_ns,
+        shuffles=shuffles,
+        second_labels=second_labels,
+    )
     return Answer(
-        schema="feasibility/1",
-        ok=not cannot,
+        schema="feasibility/2",
+        ok=not any(one.verdict is Verdict.CANNOT for one in found.prospects),
         result={
             "product": product.name,
             "prospects": found.prospects,
+            "margins": found.margins,
             "findings": found.findings,
             "statements": found.statements,
         },
-        text="\n".join(lines),
+        text="\n".join(told(found)),
     )
+
+
+def told(found: Feasibility) -> Iterator[str]:
+    """The answer for people, in lines of at most 80 characters: what holds for all, then promise by promise."""
+    from geartrain.evaluation.prospect import Topic, Verdict
+
+    for topic in Topic:
+        texts = [one.text for one in found.statements if one.topic is topic]
+        if texts:
+            yield _heading(topic.value)
+            for text in texts:
+                yield from _wrapped(text, first="  ", rest="    ")
+            yield ""
+    counts = {verdict: sum(one.verdict is verdict for one in found.prospects) for verdict in Verdict}
+    counted = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    yield _heading(f"{len(found.prospects)} promises" + (f": {counted}" if counted else ""))
+    # What stands in the way first.
+    for verdict in (Verdict.CANNOT, Verdict.UNKNOWN, Verdict.CAN):
+        for one in found.prospects:
+            if one.verdict is verdict:
+                yield from _prospect(one)
+    if found.margins:
+        yield ""
+        yield _heading("rows that later comparisons take")
+        for one in found.margins:
+            yield from _prospect(one)
+    yield ""
+    yield from _wrapped(_next_step(counts[Verdict.CANNOT], len(found.prospects)), first="", rest="")
+
+
+def _heading(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _prospect(one: Prospect) -> Iterator[str]:
+    yield f"  {one.verdict:<8} {one.clause}"
+    yield from _wrapped(one.reason, first=" " * 11, rest=" " * 11)
+    if one.outlook:
+        yield from _wrapped(one.outlook, first=" " * 11, rest=" " * 11)
+
+
+def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _next_step(cannot: int, promises: int) -> str:
+    if cannot:
+        return (
+            f"{cannot} of {promises} promises cannot be kept as they stand: bring rows, mend what is named"
+            " above, or loosen them together with their owners"
+        )
+    return "no promise is out of reach; next: `geartrain train`"

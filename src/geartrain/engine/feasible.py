@@ -1,62 +1,85 @@
 """Can the contract be kept at all? Asked of the lake before a month of work.
 
-A quick model is cross-fitted on the free pool only: what is judged with later is not
-looked at. Its simplest cousin gives the floor of latency and size on this machine.
+Quick models are cross-fitted on the free pool only: what is judged with later is not
+asked about. The smallest of them gives the floor of latency and size on this machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geartrain.compression.export import to_onnx
 from geartrain.compression.measuring import measure
 from geartrain.contract.contradicting import contradictions
+from geartrain.domain.columns import columns_of
+from geartrain.domain.contract import Contract
 from geartrain.domain.events import SnapshotTaken
-from geartrain.domain.model import Pool, Speed
-from geartrain.domain.prediction import Predictions
+from geartrain.domain.model import Speed
 from geartrain.domain.rule import rule_of
 from geartrain.engine.bench import Bench, Builder, Document, bench_of
+from geartrain.engine.feed_history import feed_history
+from geartrain.engine.growing import grow, margins
+from geartrain.engine.oddities import oddities
 from geartrain.engine.products import Product
-from geartrain.engine.rows import classes_of, data_of, frame_bytes, take_rows, truth_of
+from geartrain.engine.rows import Rows, classes_of, data_of, frame_bytes, take_rows, truth_of
+from geartrain.engine.shuffling import neighbours, shuffled
+from geartrain.engine.trying import (
+    Ground,
+    asked_model,
+    cross_fitted_evidence,
+    ground_of,
+    judged_rows,
+    quick_recipe,
+    try_boosting,
+    try_simplest,
+)
 from geartrain.engine.workspace import Workspace
-from geartrain.errors import TrainingImpossible
-from geartrain.evaluation.evidence import Evidence
-from geartrain.evaluation.feasibility import Facts, Feasibility, feasibility, trivial_costs
-from geartrain.training.examples import Examples, Indices
-from geartrain.training.fitting import calibrated, cross_fitted, fit
-from geartrain.training.recipe import Recipe, recipe, simplest_model
+from geartrain.errors import ColumnMissing, TrainingImpossible
+from geartrain.evaluation.feasibility import feasibility, trivial_costs
+from geartrain.evaluation.leakage_proxies import Leak, enough, leaks
+from geartrain.evaluation.prospect import Facts, Feasibility, QuickLook
+from geartrain.stats.label_noise import Agreement, agreement, confident_noise
+from geartrain.training.fitting import fit
+from geartrain.training.recipe import Recipe, simplest_model
 
 #: Single answers that the floor is timed with.
 TIMED = 500
+#: Shuffles of the labels: enough for p = 0.05, and no more than a coffee takes.
+SHUFFLES = 19
 
 
 def examine(
-    workspace: Workspace, product: Product, *, now: datetime, seed: int, clock_ns: Callable[[], int]
+    workspace: Workspace,
+    product: Product,
+    *,
+    now: datetime,
+    seed: int,
+    clock_ns: Callable[[], int],
+    shuffles: int = SHUFFLES,
+    second_labels: str | None = None,
 ) -> Feasibility:
-    """Hold every clause against the rows at hand, a quick model and this machine.
+    """Hold every clause against the rows at hand, quick models and this machine.
+
+    *second_labels* names the column of the decision source with a second person's label, empty
+    where there is none; *shuffles* is how often the no-signal test shuffles, 0 to leave it out.
 
     Raises:
         SnapshotEmpty: No row is known yet.
         TrainingImpossible: A label is none of the contract's classes.
+        ColumnMissing: No row has the column *second_labels*.
     """
     contract = product.contract
     snapshot, rows = take_rows(workspace, contract, product.features, known_at=now)
     workspace.record_once(product.name, [SnapshotTaken(snapshot=snapshot, id=snapshot.id)], now=now)
     classes = classes_of(contract, rows)
     truth = truth_of(contract, rows, classes)
-    known = np.flatnonzero(truth >= 0 if classes else np.isfinite(truth)).astype(np.int64)
-    labelled = rows.take(known)
-    facts = Facts(
-        rows=len(known),
-        class_counts=tuple((name, int((truth == place).sum())) for place, name in enumerate(classes)),
-        trivial_costs=trivial_costs(rule_of(contract, classes), truth[known], labelled.columns)
-        if classes and len(known)
-        else (),
-        proving_share=data_of(contract).shares[2],
-    )
+    twice = _twice(contract, rows, classes, truth, second_labels) if second_labels else None
     document: Document = {
         "snapshot": snapshot.id,
         "raw": workspace.blobs.put(frame_bytes(rows.raw)),
@@ -64,74 +87,155 @@ def examine(
         "seed": seed,
     }
     builder = Builder(workspace=workspace, product=product, clock_ns=clock_ns)
-    quick, floor = _measured(builder, document)
+    bench, look = _looked(builder, document, shuffles=shuffles)
+    look = replace(look, twice=twice, feeds=feed_history(workspace, contract, now=now))
     return feasibility(
         contract,
-        facts=facts,
+        facts=_facts(builder, rows, classes, truth, bench, seed=seed),
         now=now,
-        quick=quick,
-        floor=floor,
+        look=look,
         contradictions=contradictions(contract),
     )
 
 
-def _measured(builder: Builder, document: Document) -> tuple[Evidence | None, Speed | None]:
-    """What a quick model says, and how fast the simplest one answers; None where the rows train none."""
+def _facts(
+    builder: Builder,
+    rows: Rows,
+    classes: tuple[str, ...],
+    truth: NDArray[Any],
+    bench: Bench | None,
+    *,
+    seed: int,
+) -> Facts:
     contract = builder.contract
+    data = data_of(contract)
+    known = np.flatnonzero(truth >= 0 if classes else np.isfinite(truth)).astype(np.int64)
+    free = known if bench is None else bench.split.search
+    looked = rows.take(free)
+    groups = np.array(looked.texts(data.group), dtype=object) if data.group else None
+    shares = data.shares
+    return Facts(
+        rows=len(known),
+        unlabelled=len(rows) - len(known),
+        free=None if bench is None else len(free),
+        class_counts=tuple((name, int((truth == place).sum())) for place, name in enumerate(classes)),
+        trivial_costs=trivial_costs(
+            rule_of(contract, classes), truth[free], looked.columns, seed=seed, groups=groups
+        )
+        if classes and len(free)
+        else (),
+        choosing_share=shares[1] / sum(shares),
+        proving_share=shares[2] / sum(shares),
+        oddities=oddities(builder.product.features, looked),
+    )
+
+
+def _looked(builder: Builder, document: Document, *, shuffles: int) -> tuple[Bench | None, QuickLook]:
+    """What quick models say about the free rows; why not, where these rows train none."""
     try:
         bench = bench_of(builder, document)
-        examples = bench.examples(Pool.SEARCH)
-        simplest = simplest_model(contract.decision.task)
-        floor = _floor(builder, bench, simplest, examples, seed=document["seed"])
-        quick = _evidence(builder, bench, simplest, examples, seed=document["seed"])
+        ground = ground_of(builder, bench, seed=document["seed"])
+        boosted, simplest = try_boosting(ground), try_simplest(ground)
+        floor = _floor(ground)
+        asked, view = asked_model(ground)
     except TrainingImpossible as error:
-        builder.teller.say(f"no quick model: {error.message}")
-        return None, None
-    return quick, floor
-
-
-def _quick_recipe(has_classes: bool) -> Recipe:  # noqa: FBT001 - one question, asked in one place
-    return recipe(
-        "lightgbm",
-        fixed={"n_estimators": 80, "num_leaves": 8, "learning_rate": 0.08, "min_child_samples": 10},
-        calibrate="sigmoid" if has_classes else "none",
+        why = f"{error.message} ({error.found})" if error.found else error.message
+        return None, QuickLook(why_not=why)
+    judged = judged_rows(boosted, simplest)
+    if len(judged) == 0 or not np.isfinite(boosted.costs[judged]).any():
+        return bench, QuickLook(why_not="no row with a known cost is judged by any fold", floor=floor)
+    better = min((simplest, boosted), key=lambda one: float(np.nanmean(one.costs[judged])))
+    quick = cross_fitted_evidence(ground, better, simplest, judged)
+    curve = grow(ground, better, judged)
+    truth = bench.truth[bench.split.search]
+    noise = None
+    if bench.classes and len(np.unique(quick.truth)) > 1:
+        noise = confident_noise(quick.predictions.values, quick.truth, seed=ground.seed, groups=quick.groups)
+    return bench, QuickLook(
+        model=better.name,
+        quick=quick,
+        asked=asked,
+        view=view,
+        curve=curve,
+        signal=shuffled(ground, shuffles=shuffles) if shuffles else None,
+        nearest=neighbours(ground),
+        noise=noise,
+        margins=margins(ground, boosted, better, curve),
+        leaks=_leaks(ground) if enough(truth) else None,
+        floor=floor,
     )
 
 
-def _evidence(
-    builder: Builder, bench: Bench, simplest: Recipe, examples: Examples, *, seed: int
-) -> Evidence | None:
-    """Cross-fitted answers about the free pool, of a quick model and, for its baseline, of the simplest."""
-    folds = bench.split.folds
-    answers = []
-    for one in (_quick_recipe(bool(bench.classes)), simplest):
-        raw, _ = cross_fitted(one, {}, examples, bench.rule, folds=folds, seed=seed)
-        answers.append(calibrated(one, bench.rule, examples, raw, folds))
-    judged = np.flatnonzero(
-        np.isfinite(answers[0].values).all(axis=1) & np.isfinite(answers[1].values).all(axis=1)
-    ).astype(np.int64)
-    if len(judged) == 0:
-        return None
-    taken = bench.rows.take(bench.split.search[judged])
-    data = data_of(builder.contract)
-    return Evidence(
-        contract=builder.contract,
-        rule=bench.rule,
-        predictions=_rows_of(answers[0], judged),
-        truth=examples.truth[judged],
-        columns=taken.columns,
-        groups=np.array(taken.texts(data.group), dtype=object) if data.group else None,
-        times_us=taken.times_us if data.decisions.event_time else None,
-        seed=seed,
-        simplest=_rows_of(answers[1], judged),
+def _leaks(ground: Ground) -> tuple[Leak, ...]:
+    bench, contract = ground.bench, ground.builder.contract
+    clause = contract.clause("integrity.target_proxy")
+    accepted = clause.parameter("accept", ()) if clause else ()
+    free = bench.rows.take(bench.split.search)
+    return leaks(
+        columns_of(free.features),
+        ground.examples.truth,
+        accepted=[str(one) for one in accepted] if isinstance(accepted, tuple) else [str(accepted)],
+        seed=ground.seed,
     )
 
 
-def _rows_of(answers: Predictions, rows: Indices) -> Predictions:
-    return Predictions(task=answers.task, classes=answers.classes, values=answers.values[rows])
+def _floor(ground: Ground) -> Speed:
+    """The best of each quantity over the smallest models that learned from these rows.
+
+    A linear model and a single split, through the path that serves and that the budget is
+    judged on later; a release can be as small, and hardly smaller.
+    """
+    stump = quick_recipe(ground, n_estimators=1, num_leaves=2)
+    speeds = [_speed(ground, one) for one in (simplest_model(ground.bench.rule.task), stump)]
+    return Speed(
+        p50_us=min(one.p50_us for one in speeds),
+        p99_us=min(one.p99_us for one in speeds),
+        rows_per_s=max(one.rows_per_s for one in speeds),
+        size_bytes=min(one.size_bytes for one in speeds),
+        memory_bytes=min(one.memory_bytes for one in speeds),
+        repeats=TIMED,
+        p50_low_us=min(one.p50_low_us or one.p50_us for one in speeds),
+        p50_high_us=None,
+        p99_low_us=min(one.p99_low_us or one.p50_us for one in speeds),
+        p99_high_us=None,
+    )
 
 
-def _floor(builder: Builder, bench: Bench, simplest: Recipe, examples: Examples, *, seed: int) -> Speed:
-    fitted = fit(simplest, {}, examples, bench.rule, seed=seed, folds=bench.split.folds)
+def _speed(ground: Ground, one: Recipe) -> Speed:
+    bench = ground.bench
+    fitted = fit(one, {}, ground.examples, bench.rule, seed=ground.seed, folds=bench.split.folds)
     served = to_onnx(fitted, bench.encoding.columns)
-    return measure(served, examples.matrix[:TIMED], clock=builder.clock_ns, repeats=TIMED)
+    return measure(served, ground.examples.matrix[:TIMED], clock=ground.builder.clock_ns, repeats=TIMED)
+
+
+def _twice(
+    contract: Contract, rows: Rows, classes: tuple[str, ...], truth: NDArray[Any], column: str
+) -> Agreement | None:
+    """How far two labellers of the same rows agree; None for a regression, or where no row has both."""
+    source = data_of(contract).decisions.name
+    if column not in rows.raw.columns:
+        raise ColumnMissing(
+            f"there is no column `{column}` with second labels",
+            where=f"source {source}",
+            found=", ".join(one for one in rows.raw.columns if not one.startswith("_")),
+            hint="name the column of the decision source that holds the second label",
+        )
+    if not classes:
+        raise TrainingImpossible(
+            "second labels are compared class by class, and this product predicts a number",
+            where=f"column `{column}`",
+            hint="leave --second-labels out",
+        )
+    place = {name: index for index, name in enumerate(classes)}
+    told = rows.texts(column)
+    strange = sorted({one for one in told if one is not None and one not in place})
+    if strange:
+        raise TrainingImpossible(
+            "there are second labels that the contract does not know",
+            where=f"column `{column}`",
+            found=", ".join(strange[:5]),
+            hint=f"known are {', '.join(classes)}",
+        )
+    second = np.array([-1 if one is None else place[one] for one in told], dtype=np.int64)
+    both = (second >= 0) & (truth >= 0)
+    return agreement(truth[both].astype(np.int64), second[both], classes=len(classes))

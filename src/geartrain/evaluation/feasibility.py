@@ -1,107 +1,50 @@
 """Feasibility: whether each clause can be kept at all, with this data, before anything is trained.
 
 A clause that no amount of skill could *prove* with the rows at hand is said now, with the
-rows that it would take, and not after a month of work.
+rows that it would take, and not after a month of work. What quick models show is evidence; it
+never proves that no better one exists, and every verdict says what it rests on.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 import numpy as np
 
 from geartrain.domain.clause import Clause, Comparison, Stage
-from geartrain.domain.contract import Contract
-from geartrain.domain.expression import Columns, parse
-from geartrain.domain.finding import MOST_ROWS, Finding, Measurement, Status, judge
+from geartrain.domain.contract import BudgetTerms, Contract
+from geartrain.domain.finding import Finding, Measurement, Status, judge
 from geartrain.domain.model import Speed
-from geartrain.domain.rule import DecisionRule, rule_of
+from geartrain.domain.rule import DecisionRule
 from geartrain.errors import Problem
-from geartrain.evaluation.baselines import ALWAYS, action_index
+from geartrain.evaluation.baselines import ALWAYS
+from geartrain.evaluation.ceiling import above_the_ceiling, doubt
 from geartrain.evaluation.cost_metrics import expected_cost
-from geartrain.evaluation.evidence import Evidence, Unmeasured
-from geartrain.evaluation.impossibility import impossibilities, tables_of
+from geartrain.evaluation.evidence import Measured, Unmeasured
 from geartrain.evaluation.judging import finding_of, measured
-from geartrain.stats.deciding import Indices, cost_tensor, realised_cost
-from geartrain.stats.intervals import CONFIDENCE, zero_failures_bound
-from geartrain.stats.needed import relevant_for_proportion
+from geartrain.evaluation.outlook import curve_of, outlook
+from geartrain.evaluation.prospect import (
+    Facts,
+    Feasibility,
+    Prospect,
+    QuickLook,
+    Statement,
+    Topic,
+    Verdict,
+    figure,
+    interval,
+)
+from geartrain.evaluation.proving import COSTS, margin_prospect, rows_to_settle, too_few
+from geartrain.stats.deciding import Indices, realised_cost
+from geartrain.stats.intervals import Labels, ratio
+from geartrain.stats.learning_curve import LearningCurve
 
-
-class Verdict(StrEnum):
-    """Whether a clause can be kept and proven. Unknown is an answer, with its reason."""
-
-    CAN = "can"
-    CANNOT = "cannot"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known before training.
-
-    Attributes:
-        rows: Rows with a known label.
-        class_counts: How many of them each class has; empty for regression.
-        trivial_costs: What policies without a model cost per row, such as `always-biopsy`.
-        proving_share: The share of rows that will stand in the sealed pool, where promises are proven.
-    """
-
-    rows: int
-    class_counts: tuple[tuple[str, int], ...] = ()
-    trivial_costs: tuple[tuple[str, float], ...] = ()
-    proving_share: float = 1.0
-
-    @property
-    def proving_rows(self) -> int:
-        """The rows that can prove something."""
-        return int(self.rows * self.proving_share)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prospect:
-    """Whether one clause can be kept and proven, and why.
-
-    Attributes:
-        relevant: The relevant rows that the sealed pool will hold, None where it does not matter.
-        relevant_needed: The relevant rows that it would have to hold at the very least.
-        rows_needed: All labelled rows that this takes, with the shares as they are.
-    """
-
-    clause: str
-    verdict: Verdict
-    reason: str
-    relevant: int | None = None
-    relevant_needed: int | None = None
-    rows_needed: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feasibility:
-    """What can be said before training: findings, a verdict per clause, and plain sentences."""
-
-    findings: tuple[Finding, ...]
-    prospects: tuple[Prospect, ...]
-    statements: tuple[str, ...]
-
-
-#: The best value that each share can have: what a model without one error would show.
-SHARES = {
-    "recall": 1.0, "specificity": 1.0, "precision": 1.0, "f1": 1.0, "accuracy": 1.0,
-    "abstention_rate": 0.0, "coverage": 1.0,
-}  # fmt: skip
-COSTS = ("expected_cost", "cost_per_1000")
-
-
-def trivial_costs(rule: DecisionRule, truth: Indices, columns: Columns) -> tuple[tuple[str, float], ...]:
-    """The mean cost per row of always taking one action, the cheapest first; truth (n,) class indices."""
-    costs = []
-    for action in dict.fromkeys(rule.actions):
-        always = np.full(len(truth), rule.actions.index(action), dtype=np.int64)
-        costs.append((ALWAYS + action, float(np.nanmean(realised_cost(rule, always, truth, columns)))))
-    return tuple(sorted(costs, key=lambda one: one[1]))
+SECTIONS = ("success", "fairness", "plausibility", "budget", "data")
+#: The one clause of integrity that can be answered before there is a model.
+TELLING = "columns_that_tell"
+NO_SIGNAL = 0.05
+#: A saving of less than this share is hardly one.
+HARDLY = 0.1
 
 
 def feasibility(
@@ -109,260 +52,371 @@ def feasibility(
     *,
     facts: Facts,
     now: datetime,
-    quick: Evidence | None = None,
-    floor: Speed | None = None,
+    look: QuickLook | None = None,
     contradictions: tuple[Problem, ...] = (),
 ) -> Feasibility:
-    """Say for each clause of success, fairness, plausibility and budget whether it can be kept.
+    """Say for each clause whether it can be kept, cannot, or that nobody can know yet, and why.
 
-    *quick* holds the cross-fitted answers of a quick model; it is evidence, so its clauses
-    get findings, and it never proves that another model could not do better. *floor* is
-    the fastest and smallest serving path measured on this machine. *contradictions* are what
-    the contract room found that cannot hold together, each at the path of a clause.
+    Cannot: the contract contradicts it, the sealed rows could not prove it even for a model
+    without one error, the floor of this machine lies above it, two labellers disagree too often
+    for it, a feature definition breaks it, or it is a cost and even the good end of what the
+    better of two quick models shows misses it. Can: a quick model keeps it, and the sealed rows
+    will be enough to show that. Everything else is unknown, and says what would settle it.
+    *contradictions* are what the contract room found, each at the path of a clause.
     """
+    look = look or QuickLook(why_not="no quick model was fitted")
     findings, prospects = [], []
     for clause in contract.clauses:
-        if clause.section not in {"success", "fairness", "plausibility", "budget"}:
+        if clause.section not in SECTIONS and clause.metric != TELLING:
             continue
-        if clause.section == "budget":
-            finding, prospect = _budget(clause, floor, now)
-        else:
-            finding = _quick_finding(clause, quick, now)
-            prospect = _statistical(contract, clause, facts, finding)
+        finding, prospect = _asked(contract, clause, facts, look, now)
         clash = next((one for one in contradictions if f"{one.path}.".startswith(f"{clause.path}.")), None)
         if clash is not None:
-            prospect = Prospect(clause=clause.path, verdict=Verdict.CANNOT, reason=clash.message)
+            found = f" ({clash.found})" if clash.found else ""
+            prospect = _cannot(clause, clash.message + found)
         findings.append(finding)
         prospects.append(prospect)
     return Feasibility(
         findings=tuple(findings),
         prospects=tuple(prospects),
-        statements=_statements(contract, facts, quick, tuple(prospects), contradictions),
+        margins=tuple(margin_prospect(one, facts) for one in look.margins),
+        statements=_statements(contract, facts, look, contradictions),
     )
 
 
-def _quick_finding(clause: Clause, quick: Evidence | None, now: datetime) -> Finding:
-    if quick is None:
-        return judge(clause, None, stage=Stage.FEASIBILITY, now=now, reason="no quick model was fitted")
-    return finding_of(clause, measured(quick, clause, None), stage=Stage.FEASIBILITY, now=now)
+def trivial_costs(
+    rule: DecisionRule,
+    truth: Indices,
+    columns: dict[str, np.ndarray],
+    *,
+    seed: int = 0,
+    groups: Labels | None = None,
+) -> tuple[tuple[str, Measurement], ...]:
+    """The mean cost per row of always taking one action, the cheapest first; truth (n,) class indices."""
+    costs = []
+    for action in dict.fromkeys(rule.actions):
+        always = np.full(len(truth), rule.actions.index(action), dtype=np.int64)
+        each = realised_cost(rule, always, truth, columns)
+        known = np.isfinite(each)
+        if known.any():
+            seen = ratio(each[known], seed=seed, groups=None if groups is None else groups[known])
+            costs.append((ALWAYS + action, seen))
+    return tuple(sorted(costs, key=lambda one: one[1].value))
 
 
-def _statistical(contract: Contract, clause: Clause, facts: Facts, finding: Finding) -> Prospect:
-    impossible = None
-    if clause.section == "success" and clause.metric in SHARES:
-        impossible = _too_few_for_a_share(contract, clause, facts)
-    elif clause.section == "success" and clause.metric in COSTS:
-        impossible = _too_few_for_a_cost(contract, clause, facts)
-    elif clause.section == "fairness":
-        impossible = _too_few_for_a_gap(clause, facts)
+def _asked(
+    contract: Contract, clause: Clause, facts: Facts, look: QuickLook, now: datetime
+) -> tuple[Finding, Prospect]:
+    match clause.section:
+        case "integrity":
+            return _leaking(clause, look, now)
+        case "budget":
+            return _budget(contract, clause, look.floor, now)
+        case "data":
+            return _feed(clause, look, now)
+        case "plausibility":
+            evidence, view = look.asked, look.view
+        case _:
+            evidence, view = look.quick, None
+    if evidence is None:
+        seen: Measured = Unmeasured(reason=look.why_not or "no quick model was fitted")
+    else:
+        seen = measured(evidence, clause, view)
+    finding = finding_of(clause, seen, stage=Stage.FEASIBILITY, now=now)
+    if clause.section == "plausibility":
+        return finding, _plausible(clause, finding)
+    return finding, _statistical(contract, clause, facts, look, seen, finding)
+
+
+def _statistical(
+    contract: Contract, clause: Clause, facts: Facts, look: QuickLook, seen: Measured, finding: Finding
+) -> Prospect:
+    more = _outlook(clause, look)
+    impossible = too_few(contract, clause, facts, look.quick) or above_the_ceiling(clause, look)
     if impossible is not None:
         return impossible
+    if isinstance(seen, Unmeasured):
+        return Prospect(clause=clause.path, verdict=Verdict.UNKNOWN, reason=seen.reason)
+    relevant, rows, of = rows_to_settle(contract, clause, seen, facts)
+    verdict, why = _weighed(clause, facts, look, finding.status, seen, rows)
+    doubtful = doubt(clause, look)
+    if verdict is Verdict.CAN and doubtful:
+        doubtful = ""
+    return Prospect(
+        clause=clause.path,
+        verdict=verdict,
+        reason=f"{why}; {doubtful}" if doubtful else why,
+        outlook="" if verdict is Verdict.CAN else more,
+        relevant_needed=relevant,
+        of=of,
+        rows_needed=rows,
+    )
+
+
+def _weighed(
+    clause: Clause,
+    facts: Facts,
+    look: QuickLook,
+    status: Status,
+    seen: Measurement,
+    rows: int | None,
+) -> tuple[Verdict, str]:
+    """What a quick model's answer is worth for the clause."""
+    told = _in_words(clause, seen)
+    match status:
+        case Status.KEPT if any(one.is_answer for one in look.leaks or ()):
+            named = ", ".join(f"`{one.column}`" for one in look.leaks or () if one.is_answer)
+            return (
+                Verdict.UNKNOWN,
+                f"a quick model keeps it ({told}), but only because {named} gives the label away",
+            )
+        case Status.KEPT if rows is not None and rows > facts.rows:
+            why = (
+                f"a quick model keeps it on the rows that are free to learn from ({told}); the sealed rows are"
+                f" too few to show that: about {rows:,} labelled rows in all would do"
+            )
+            return Verdict.UNKNOWN, why
+        case Status.KEPT:
+            return Verdict.CAN, f"a quick model keeps it: {told}"
+        case Status.BROKEN if clause.section == "success" and clause.metric in COSTS:
+            return Verdict.CANNOT, f"not by a quick model with these rows: even at its good end, {told}"
+        case Status.BROKEN:
+            return Verdict.UNKNOWN, f"a quick model breaks it, a better one may not: {told}"
+    settled = f"; about {rows:,} labelled rows in all would settle it" if rows is not None else ""
+    return Verdict.UNKNOWN, f"a quick model leaves it open: {told}{settled}"
+
+
+def _in_words(clause: Clause, seen: Measurement) -> str:
+    """What was seen beside what was promised; a cost against a baseline also as the value over it."""
+    words = "at least" if clause.comparison is Comparison.AT_LEAST else "at most"
+    unit = f" {clause.unit}" if clause.unit else ""
+    against = f" of {clause.relative_to}" if clause.relative_to else ""
+    name = clause.metric.replace("_", " ")
+    return f"{name} {interval(seen)}{unit}{against}, promised {words} {figure(clause.bound)}"
+
+
+def _outlook(clause: Clause, look: QuickLook) -> str:
+    if look.quick is None or look.curve is None or clause.section != "success" or clause.metric not in COSTS:
+        return ""
+    return outlook(
+        clause, curve_of(look.quick, look.curve, relative_to=clause.relative_to, where=clause.where)
+    )
+
+
+def _plausible(clause: Clause, finding: Finding) -> Prospect:
     match finding.status:
         case Status.KEPT:
             return Prospect(
                 clause=clause.path, verdict=Verdict.CAN, reason=f"a quick model keeps it: {finding.message}"
             )
-        case Status.NOT_MEASURED:
-            return Prospect(clause=clause.path, verdict=Verdict.UNKNOWN, reason=finding.message)
+        case Status.BROKEN if clause.metric == "forbidden":
+            return _cannot(
+                clause, f"the features read what is forbidden, whatever model comes: {finding.message}"
+            )
         case Status.BROKEN:
             why = f"a quick model breaks it, a better one may not: {finding.message}"
         case Status.UNPROVEN:
             why = f"a quick model leaves it open: {finding.message}"
-    return Prospect(clause=clause.path, verdict=Verdict.UNKNOWN, reason=why, rows_needed=finding.rows_needed)
+        case _:
+            why = finding.message
+    return Prospect(clause=clause.path, verdict=Verdict.UNKNOWN, reason=why)
 
 
-def _too_few_for_a_share(contract: Contract, clause: Clause, facts: Facts) -> Prospect | None:
-    best = SHARES[clause.metric]
-    if (clause.comparison is Comparison.AT_LEAST) != (best == 1.0):
-        return None
-    of, share = _relevant(contract, clause, facts)
-    have = int(facts.proving_rows * share)
-    bound = clause.bound / (2 - clause.bound) if clause.metric == "f1" else clause.bound
-    needed = relevant_for_proportion(best, bound)
-    if needed is None and bound == best:
-        return Prospect(
-            clause=clause.path,
-            verdict=Verdict.CANNOT,
-            reason=f"no number of rows proves a {clause.metric} of exactly {clause.bound:g}",
-            relevant=have,
-        )
-    if needed is None or have >= needed:
-        return None
-    rows = _rows_for(needed, share, facts)
-    return Prospect(
-        clause=clause.path,
-        verdict=Verdict.CANNOT,
-        reason=(
-            f"even without one error, {needed:,} {of} rows are needed to prove"
-            f" {clause.metric} {clause.comparison.replace('_', ' ')} {clause.bound:g}; the sealed pool will hold"
-            f" {'at most ' if clause.where else 'about '}{have:,}"
-            + (f" (about {rows:,} labelled rows in all would do)" if rows else "")
-        ),
-        relevant=have,
-        relevant_needed=needed,
-        rows_needed=rows,
-    )
+def _cannot(clause: Clause, reason: str) -> Prospect:
+    return Prospect(clause=clause.path, verdict=Verdict.CANNOT, reason=reason)
 
 
-def _relevant(contract: Contract, clause: Clause, facts: Facts) -> tuple[str, float]:
-    """What the relevant rows are called, and at most which share of all rows they are."""
-    counts = dict(facts.class_counts)
-    total = max(1, sum(counts.values()))
-    named = clause.parameter("class") or contract.decision.positive
-    if clause.metric in {"recall", "specificity"} and counts:
-        if named is None:
-            # A macro mean is no surer than its rarest class.
-            name, fewest = min(counts.items(), key=lambda one: one[1])
-            return f"`{name}`", fewest / total
-        share = counts.get(str(named), 0) / total
-        return (f"`{named}`", share) if clause.metric == "recall" else (f"non-`{named}`", 1 - share)
-    return "decided" if clause.metric not in {"abstention_rate", "coverage"} else "labelled", 1.0
-
-
-def _too_few_for_a_cost(contract: Contract, clause: Clause, facts: Facts) -> Prospect | None:
-    """Without one error, what errors that were not seen may still cost has to fit below the bound."""
-    if clause.comparison is not Comparison.AT_MOST or clause.where or not facts.class_counts:
-        return None
-    rule = rule_of(contract, tuple(name for name, _ in facts.class_counts))
-    target = clause.bound / (1000 if clause.metric == "cost_per_1000" and clause.relative_to is None else 1)
-    if clause.relative_to is not None:
-        reference = _trivial(rule, facts, clause.relative_to)
-        if reference is None:
-            return None
-        target = clause.bound * reference
-    possible = _unseen_cost(rule, facts)
-    if possible is None or possible <= target or target <= 0:
-        return None
-    # The allowance shrinks like 1 / rows.
-    rows = math.ceil(facts.rows * possible / target)
-    return Prospect(
-        clause=clause.path,
-        verdict=Verdict.CANNOT,
-        reason=(
-            f"even without one error, {facts.proving_rows:,} rows leave room for errors not yet seen that cost"
-            f" {possible:.3g} a row, promised at most {target:.3g}; about {rows:,} labelled rows in all would do"
-        ),
-        rows_needed=None if rows > MOST_ROWS else rows,
-    )
-
-
-def _trivial(rule: DecisionRule, facts: Facts, name: str) -> float | None:
-    known = dict(facts.trivial_costs)
-    if name in known:
-        return known[name]
-    index = action_index(rule, name.removeprefix(ALWAYS)) if name.startswith(ALWAYS) else None
-    return None if index is None or index < 0 else known.get(ALWAYS + rule.actions[index])
-
-
-def _unseen_cost(rule: DecisionRule, facts: Facts) -> float | None:
-    """As `cost_metrics.unseen_cost` would allow for a model without one error; None where costs read columns."""
-    texts = [entry.cost for entry in rule.costs.entries] + [rule.costs.otherwise]
-    if any(parse(text).columns for text in texts):
-        return None
-    tensor = cost_tensor(rule.costs, actions=rule.actions, classes=rule.classes, columns={}, rows=1)[0]
-    total = sum(count for _, count in facts.class_counts)
-    squares = 0.0
-    for y, (_, count) in enumerate(facts.class_counts):
-        worst = max(0.0, float((tensor[:, y] - tensor[y, y]).max()))
-        bound = zero_failures_bound(int(count * facts.proving_share), confidence=0.5 + CONFIDENCE / 2)
-        squares += (count / total * bound * worst) ** 2
-    return math.sqrt(squares)
-
-
-def _too_few_for_a_gap(clause: Clause, facts: Facts) -> Prospect | None:
-    smallest = clause.parameter("smallest_group")
-    if not isinstance(smallest, int | float) or facts.proving_rows >= 2 * smallest:
-        return None
-    return Prospect(
-        clause=clause.path,
-        verdict=Verdict.CANNOT,
-        reason=(
-            f"two groups of {int(smallest)} rows are the least that is judged;"
-            f" the sealed pool will hold {facts.proving_rows:,} rows"
-        ),
-        relevant=facts.proving_rows,
-        relevant_needed=2 * int(smallest),
-        rows_needed=_rows_for(2 * int(smallest), 1.0, facts),
-    )
-
-
-def _rows_for(relevant: int, share: float, facts: Facts) -> int | None:
-    if share <= 0 or facts.proving_share <= 0:
-        return None
-    rows = math.ceil(relevant / (share * facts.proving_share))
-    return None if rows > MOST_ROWS else rows
-
-
-def _budget(clause: Clause, floor: Speed | None, now: datetime) -> tuple[Finding, Prospect]:
-    value = None if floor is None else _floor_of(clause, floor)
+def _budget(
+    contract: Contract, clause: Clause, floor: Speed | None, now: datetime
+) -> tuple[Finding, Prospect]:
+    value = None if floor is None else _floor_of(contract, clause, floor)
     if value is None:
         reason = "no floor was measured on this machine"
         unmeasured = judge(clause, None, stage=Stage.FEASIBILITY, now=now, reason=reason)
         return unmeasured, Prospect(clause=clause.path, verdict=Verdict.UNKNOWN, reason=reason)
-    told = f"the fastest serving path here takes {value:.4g} {clause.unit}".strip()
+    unit = f" {clause.unit}" if clause.unit else ""
+    told = f"the smallest model on the serving path here takes {figure(value)}{unit}"
     if value > clause.bound:
         exact = Measurement.exact(
             value, method="measured floor", note="no model can be below it on this machine"
         )
         finding = judge(clause, exact, stage=Stage.FEASIBILITY, now=now)
-        return finding, Prospect(
-            clause=clause.path, verdict=Verdict.CANNOT, reason=f"{told}, more than promised"
-        )
-    reason = f"{told} of {clause.bound:.4g} promised; the rest is left for the model"
+        return finding, _cannot(clause, f"{told}, promised at most {figure(clause.bound)}")
+    reason = f"{told} of {figure(clause.bound)} promised; the rest is left for the model"
     finding = judge(clause, None, stage=Stage.FEASIBILITY, now=now, reason=reason)
     return finding, Prospect(clause=clause.path, verdict=Verdict.CAN, reason=reason)
 
 
-def _floor_of(clause: Clause, floor: Speed) -> float | None:
-    """The floor in the clause's own unit; None for a quantity that has no measured floor."""
+def _floor_of(contract: Contract, clause: Clause, floor: Speed) -> float | None:
+    """The floor in the clause's own unit, at the good end of its interval; None where nothing was measured."""
+    half = floor.p50_us if floor.p50_low_us is None else floor.p50_low_us
     match clause.metric.removesuffix("_ms"):
         case "latency_p50":
-            return floor.p50_us / 1000
+            return half / 1000
         case "latency_p99":
-            return floor.p99_us / 1000
+            return (floor.p99_us if floor.p99_low_us is None else floor.p99_low_us) / 1000
         case "artifact_size":
             return floor.size_bytes / 1000
         case "memory":
             return floor.memory_bytes / 1e6
+        case "cost_per_million":
+            # A million times half of the answers' time is so many core hours.
+            return half / 3600 * (contract.budget or BudgetTerms()).core_hour_price
     return None
 
 
+def _leaking(clause: Clause, look: QuickLook, now: datetime) -> tuple[Finding, Prospect]:
+    if look.leaks is None:
+        reason = look.why_not or "the rows are too few to ask any column"
+        finding = judge(clause, None, stage=Stage.FEASIBILITY, now=now, reason=reason)
+        return finding, Prospect(clause=clause.path, verdict=Verdict.UNKNOWN, reason=reason)
+    seen = Measurement.exact(float(len(look.leaks)), method="each column alone, and the others without it")
+    finding = judge(clause, seen, stage=Stage.FEASIBILITY, now=now)
+    if finding.status is Status.KEPT:
+        why = "no column that the model would read gives the label away"
+        return finding, Prospect(clause=clause.path, verdict=Verdict.CAN, reason=why)
+    return finding, _cannot(clause, "; ".join(one.sentence for one in look.leaks))
+
+
+def _feed(clause: Clause, look: QuickLook, now: datetime) -> tuple[Finding, Prospect]:
+    """A promise about a feed against the feed's own history."""
+    seen = dict(look.feeds).get(clause.path, "nothing about it is known before the product is live")
+    if isinstance(seen, str):
+        finding = judge(clause, None, stage=Stage.FEASIBILITY, now=now, reason=seen)
+        return finding, Prospect(clause=clause.path, verdict=Verdict.UNKNOWN, reason=seen)
+    finding = judge(clause, seen, stage=Stage.FEASIBILITY, now=now)
+    if finding.status is Status.KEPT:
+        return finding, Prospect(clause=clause.path, verdict=Verdict.CAN, reason=f"so far, {seen.note}")
+    if finding.status is Status.BROKEN:
+        return finding, _cannot(clause, f"it was not kept so far: {seen.note}")
+    return finding, Prospect(
+        clause=clause.path, verdict=Verdict.UNKNOWN, reason=f"it was not always kept so far: {seen.note}"
+    )
+
+
 def _statements(
-    contract: Contract,
-    facts: Facts,
-    quick: Evidence | None,
-    prospects: tuple[Prospect, ...],
-    contradictions: tuple[Problem, ...],
-) -> tuple[str, ...]:
-    currency = contract.costs.currency if contract.costs else "units"
-    told = [f"{facts.rows:,} labelled rows, about {facts.proving_rows:,} of them to prove the promises with"]
-    if facts.class_counts:
-        told.append("classes: " + ", ".join(f"{count:,} {name}" for name, count in facts.class_counts))
-    told += [
-        f"without a model, {name} costs {cost:.4g} {currency} a row" for name, cost in facts.trivial_costs
+    contract: Contract, facts: Facts, look: QuickLook, contradictions: tuple[Problem, ...]
+) -> tuple[Statement, ...]:
+    told = [
+        *((Topic.ROWS, one) for one in _rows(facts)),
+        *((Topic.WITHOUT, one) for one in _without(contract, facts, look)),
+        *((Topic.SIGNAL, one) for one in _signal(look)),
+        *((Topic.MORE_ROWS, one) for one in _more_rows(contract, look)),
+        *((Topic.LABELS, one) for one in _labels(look)),
+        *((Topic.LEAKS, one.sentence) for one in look.leaks or ()),
+        *(
+            (Topic.CONTRADICTIONS, f"{one.path}: {one.message}" + (f" ({one.found})" if one.found else ""))
+            for one in contradictions
+        ),
     ]
-    told += _value(facts, quick, currency)
-    if quick is not None and len(quick):
-        tables = tables_of(quick, contract.clauses)
-        told += [one.sentence for one in impossibilities(contract.clauses, tables)]
-    told += [f"{one.path} contradicts the rest of the contract: {one.message}" for one in contradictions]
-    told += [
-        f"{one.clause}: {one.verdict}, {one.reason}" for one in prospects if one.verdict is Verdict.CANNOT
-    ]
-    return tuple(told)
+    return tuple(Statement(topic=topic, text=text) for topic, text in told)
 
 
-def _value(facts: Facts, quick: Evidence | None, currency: str) -> list[str]:
-    if not facts.trivial_costs:
-        return []
-    name, cheapest = min(facts.trivial_costs, key=lambda one: one[1])
-    told = [f"a perfect model would be worth up to {cheapest:.4g} {currency} a row over {name}"]
-    if quick is not None and cheapest > 0:
-        cost = expected_cost(quick, quick.everything, {})
-        if isinstance(cost, Unmeasured):
-            return told
+def _rows(facts: Facts) -> list[str]:
+    counted = ", ".join(f"{count:,} {name}" for name, count in facts.class_counts)
+    told = [f"{facts.rows:,} labelled rows" + (f": {counted}" if counted else "")]
+    if facts.free is not None:
         told.append(
-            f"a quick cross-fitted model costs {cost.value:.4g} ({cost.low:.4g} to {cost.high:.4g}) a row:"
-            f" it removes {1 - cost.value / cheapest:.0%} of that"
+            f"{facts.free:,} of them may be learned from and were looked at; about {facts.proving_rows:,} will"
+            " stand sealed, to prove the promises with"
+        )
+    if facts.unlabelled:
+        share = facts.unlabelled / (facts.rows + facts.unlabelled)
+        told.append(
+            f"{facts.unlabelled:,} more rows ({share:.1%}) have no label and were left out; if labels are missing"
+            " for a reason, every figure here is about the others only"
+        )
+    return told + list(facts.oddities)
+
+
+def _without(contract: Contract, facts: Facts, look: QuickLook) -> list[str]:
+    currency = contract.costs.currency if contract.costs else "errors"
+    told = [f"{name} costs {interval(cost)} {currency} a row" for name, cost in facts.trivial_costs]
+    if look.why_not:
+        told.append(f"no quick model: {look.why_not}")
+    if look.quick is None:
+        return told
+    cost = expected_cost(look.quick, look.quick.everything, {})
+    if isinstance(cost, Unmeasured):
+        return [*told, f"what a quick model costs is not measured: {cost.reason}"]
+    told.append(f"{look.model}, tried quickly, costs {interval(cost)} a row")
+    if not facts.trivial_costs:
+        return told
+    name = facts.trivial_costs[0][0]
+    share = expected_cost(look.quick, look.quick.everything, {"relative_to": name})
+    if isinstance(share, Unmeasured):
+        return [*told, f"its value over {name} cannot be said: {share.reason}"]
+    worth = f"{1 - share.value:.0%} ({1 - share.high:.0%} to {1 - share.low:.0%})"
+    if share.low > 1:
+        return [*told, f"even at its good end it is worth less than {name}: a value of {worth}"]
+    return [*told, f"its value over {name} on the same rows, 1 - cost / cost without it: {worth}"]
+
+
+def _signal(look: QuickLook) -> list[str]:
+    told = []
+    if look.signal is not None:
+        one = look.signal
+        words = f"p = {one.p:.2g} in {one.shuffles} shuffles of the labels of {one.rows:,} rows"
+        if one.p <= NO_SIGNAL:
+            told.append(f"yes: what was learned is better than from labels without meaning, {words}")
+        else:
+            told.append(f"not shown: labels without meaning were learned about as well, {words}")
+    if look.nearest is not None:
+        low, high = look.nearest
+        told.append(
+            f"by nearest neighbours, the fewest errors that any model could make lie between {low:.1%} and {high:.1%}"
+            " of the rows"
+        )
+    return told
+
+
+def _more_rows(contract: Contract, look: QuickLook) -> list[str]:
+    if look.quick is None or look.curve is None:
+        return []
+    curve = curve_of(look.quick, look.curve)
+    if isinstance(curve, Unmeasured):
+        return [f"not known: {curve.reason}"]
+    currency = contract.costs.currency if contract.costs else "errors"
+    if not curve.accepted:
+        return [f"not known: {curve.reason}"]
+    sizes = ", ".join(f"{interval(one.expected)} with {one.times:g}x" for one in curve.forecasts)
+    return [
+        (
+            f"{_help(curve)}: a quick model costs {interval(_now(curve))} {currency} a row with"
+            f" {curve.points[-1].rows:,} rows taught, and is expected to cost {sizes}"
+        ),
+        f"why that may be believed: {curve.reason}",
+    ]
+
+
+def _help(curve: LearningCurve) -> str:
+    """Whether ten times the rows change the cost, in a word or two."""
+    now, last = _now(curve), curve.forecasts[-1].expected
+    if last.high < now.value:
+        return "yes"
+    return "hardly" if last.low > now.value - HARDLY * abs(now.value) else "not clearly"
+
+
+def _now(curve: LearningCurve) -> Measurement:
+    point = curve.points[-1]
+    return Measurement(value=point.value, low=point.low, high=point.high)
+
+
+def _labels(look: QuickLook) -> list[str]:
+    told = []
+    if look.twice is not None:
+        one = look.twice
+        told.append(
+            f"two labellers agree on {one.agreed.value:.1%} of {one.agreed.rows:,} rows, kappa {interval(one.kappa)};"
+            f" a perfect model would be measured with an accuracy of {interval(one.accuracy_ceiling)}"
+        )
+    if look.noise is not None:
+        noise = look.noise
+        ceiling = f"accuracy {interval(noise.accuracy_ceiling)}"
+        if noise.auc_ceiling is not None:
+            ceiling += f", AUC {interval(noise.auc_ceiling)}"
+        told.append(
+            f"{noise.rate.value:.1%} ({noise.rate.low:.1%} to {noise.rate.high:.1%}) of the labels look wrong or"
+            f" belong to rows that are hard for any model; if they are wrong, the best that can be measured is {ceiling}"
         )
     return told

@@ -117,15 +117,24 @@ def confident_noise(
         rates.append(1 - float(np.trace(drawn)))
         aucs.append(_auc_ceiling(_contamination(drawn)))
     contamination = _contamination(joint)
-    rate = _measured(1 - float(np.trace(joint)), np.array(rates), len(observed), confidence)
-    binary = joint.shape[0] == 2
+    total, wrong = len(observed), 1 - float(np.trace(joint))
+    # A bootstrap cannot draw a kind of error that was not seen; a share's exact interval allows for it.
+    ends = clopper_pearson(wrong * total, total, confidence=confidence)
+    rate = _measured(wrong, np.array(rates), total, confidence, ends)
+    auc: Measurement | None = None
+    if joint.shape[0] == 2:
+        counts = np.bincount(observed, minlength=2)
+        over = [
+            clopper_pearson(share * count, count, confidence=confidence)[1] - share
+            for share, count in zip(contamination.tolist(), counts.tolist(), strict=True)
+        ]
+        best = _auc_ceiling(contamination)
+        auc = _measured(best, np.array(aucs), total, confidence, (best - 0.5 * math.hypot(*over), best))
     return LabelNoise(
         rate=rate,
         contamination=tuple(float(one) for one in contamination),
         accuracy_ceiling=_mirrored(rate),
-        auc_ceiling=_measured(_auc_ceiling(contamination), np.array(aucs), len(observed), confidence)
-        if binary
-        else None,
+        auc_ceiling=auc,
     )
 
 
@@ -221,13 +230,16 @@ def _auc_ceiling(contamination: Floats) -> float:
     return float(0.5 + 0.5 * max(0.0, 1 - contamination.sum())) if len(contamination) == 2 else math.nan
 
 
-def _measured(value: float, drawn: Floats, rows: int, confidence: float) -> Measurement:
+def _measured(
+    value: float, drawn: Floats, rows: int, confidence: float, ends: tuple[float, float]
+) -> Measurement:
+    """The bootstrap's interval, and never a shorter one than *ends*."""
     tail = (1 - confidence) / 2
     low, high = (float(one) for one in np.quantile(drawn, [tail, 1 - tail]))
     return Measurement(
         value=value,
-        low=min(low, value),
-        high=max(high, value),
+        low=max(0.0, min(low, value, ends[0])),
+        high=min(1.0, max(high, value, ends[1])),
         confidence=confidence,
         rows=rows,
         method="confident learning, bootstrap",

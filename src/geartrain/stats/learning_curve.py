@@ -43,7 +43,7 @@ class PowerLaw:
         >>> PowerLaw(a=0.1, b=1.0, c=0.5).at(100)
         0.2
         """
-        return self.a + self.b * rows**-self.c
+        return float(self.a + self.b * rows**-self.c)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +219,7 @@ def _weights(rows: int, groups: Labels | None, generator: np.random.Generator, r
     units = int(codes.max()) + 1
     for each in range(1, resamples + 1):
         weights[each] = np.bincount(generator.integers(0, units, units), minlength=units)[codes]
-    return weights / weights.sum(axis=1, keepdims=True)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def _redrawn(means: Floats, generator: np.random.Generator) -> Floats:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from geartrain.domain.finding import Measurement
 from geartrain.domain.prediction import Floats
 from geartrain.stats.deciding import Indices
 from geartrain.stats.label_noise import single_error
 
+Matrix = NDArray[np.floating[Any]]
 
-def nearest_truth(taught: Floats, truth: Indices, asked: Floats) -> Indices:
+
+def nearest_truth(taught: Matrix, truth: Indices, asked: Matrix) -> Indices:
     """The class of the nearest of the *taught* rows, shape (n, d), for each asked row, shape (m, d) -> (m,).
 
     Columns are set to mean 0 and deviation 1 of the taught rows; what is missing lies in
@@ -24,8 +29,8 @@ def nearest_truth(taught: Floats, truth: Indices, asked: Floats) -> Indices:
     spread = np.sqrt((np.where(known, taught - middle, 0.0) ** 2).sum(axis=0) / counts)
     scale = np.where(spread > 0, spread, np.inf)
 
-    def placed(matrix: Floats) -> Floats:
-        return np.nan_to_num((matrix - middle) / scale, nan=0.0, posinf=0.0, neginf=0.0)
+    def placed(matrix: Matrix) -> Floats:
+        return np.asarray(np.nan_to_num((matrix - middle) / scale, nan=0.0, posinf=0.0, neginf=0.0))
 
     neighbours = NearestNeighbors(n_neighbors=1).fit(placed(taught.astype(np.float64)))
     found = neighbours.kneighbors(placed(asked.astype(np.float64)), return_distance=False)[:, 0]
