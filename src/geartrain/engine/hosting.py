@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 
 from geartrain.domain.columns import microseconds
 from geartrain.domain.features import Encoding, RequestFeature
+from geartrain.domain.prediction import Floats
 from geartrain.features.encoding import encode_row
 from geartrain.features.online import OnlineFeatures
 from geartrain.monitoring.profile import Profile
+from geartrain.monitoring.sketch import quantiles
 from geartrain.release.bundle_nouns import Loaded
-from geartrain.serving.runtime import ColumnWords, Encode, Matrix, RawRow, Served
+from geartrain.serving.runtime import ColumnWords, Contribute, Encode, Matrix, RawRow, Served
 from geartrain.stats.onnx_model import OnnxModel
+from geartrain.stats.tree_model import TreeModel
 
 
-def served_of(loaded: Loaded, encode: Encode, *, typical: dict[str, float] | None = None) -> Served:
+def served_of(loaded: Loaded, encode: Encode, *, typical: dict[str, Typical] | None = None) -> Served:
     """The release as serving wants it; *typical* values make reasons speak of what is unusual."""
     contract, model = loaded.contract, OnnxModel(loaded.onnx)
     source = contract.data.decisions if contract.data else None
@@ -33,7 +38,24 @@ def served_of(loaded: Loaded, encode: Encode, *, typical: dict[str, float] | Non
         label=contract.decision.label,
         positive=contract.decision.positive,
         words=_words(loaded.encoding, typical or {}),
+        contribute=_contribute(loaded.native),
     )
+
+
+def _contribute(native: bytes | None) -> Contribute | None:
+    """Exact contributions from a tree model's own text, which is read when the first reason is asked for."""
+    if native is None:
+        return None
+    text = native.decode()
+
+    @cache
+    def model() -> TreeModel:
+        return TreeModel(text)
+
+    def contribute(matrix: Matrix) -> Floats:
+        return model().contributions(matrix)[:, :, :-1]
+
+    return contribute
 
 
 def online_encode(online: OnlineFeatures, encoding: Encoding) -> Encode:
@@ -46,7 +68,7 @@ def online_encode(online: OnlineFeatures, encoding: Encoding) -> Encode:
     return encode
 
 
-def _words(encoding: Encoding, typical: dict[str, float]) -> tuple[ColumnWords, ...]:
+def _words(encoding: Encoding, typical: dict[str, Typical]) -> tuple[ColumnWords, ...]:
     """How people speak of each input column; the definition's own words where it has some."""
     categories = dict(encoding.categories)
     words = []
@@ -57,8 +79,9 @@ def _words(encoding: Encoding, typical: dict[str, float]) -> tuple[ColumnWords, 
                 column=feature.name,
                 label=label,
                 unit=feature.unit,
-                reference=typical.get(feature.name, float("nan")),
+                reference=typical[feature.name].mean if feature.name in typical else float("nan"),
                 categories=categories.get(feature.name, ()),
+                spread=typical[feature.name].spread if feature.name in typical else (),
             )
         )
         if isinstance(feature, RequestFeature) and feature.missing_is_signal:
@@ -72,6 +95,25 @@ def _plain_name(name: str) -> str:
     return name.replace("_", " ")
 
 
-def typical_of(profile: Profile) -> dict[str, float]:
-    """The typical value of each column of a reference profile: what reasons compare with."""
-    return {column.name: column.mean for column in profile.numbers if column.known}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typical:
+    """What is typical of a number among the reference rows.
+
+    Attributes:
+        spread: Its values at the shares 0, 0.01, ... 1 of the rows.
+    """
+
+    mean: float
+    spread: tuple[float, ...]
+
+
+def typical_of(profile: Profile) -> dict[str, Typical]:
+    """What is typical of each number of a reference profile: what reasons compare with."""
+    return {
+        column.name: Typical(
+            mean=column.mean,
+            spread=tuple(quantiles(column.sketch, np.linspace(0, 1, 101)).tolist()),
+        )
+        for column in profile.numbers
+        if column.known
+    }

@@ -84,12 +84,18 @@ def judge(builder: Builder, document: Document) -> Document:
         now=now,
     )
     rule = decode(blobs.get(document["rule"]), DecisionRule)
-    answers = OnnxModel(blobs.get(document["onnx"])).predict(bench.examples(Pool.VERDICT).matrix)
+    served = OnnxModel(blobs.get(document["onnx"]))
+    answers = served.predict(bench.examples(Pool.VERDICT).matrix)
     fitted = fitted_of(builder, document, bench, document["changes"])
     evidence = evidence_of(
         builder, bench, rule, document, Pool.VERDICT, answers, confidence=opened.confidence
     )
-    report = evaluate(evidence, stage=Stage.RELEASE, now=now, model=view_of(bench, fitted, Pool.VERDICT))
+    report = evaluate(
+        evidence,
+        stage=Stage.RELEASE,
+        now=now,
+        model=view_of(bench, fitted, Pool.VERDICT, predict=served.predict),
+    )
     lift = lift_of(evidence, _tried(builder, document, bench), look=opened.look)
     report = replace(report, lift=lift if isinstance(lift, Lift) else None)
     again = document["retrained"] and not constrained(document)

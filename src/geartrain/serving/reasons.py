@@ -1,14 +1,17 @@
-"""Reasons: what the answer would have been had one feature been typical.
+"""Reasons: which features spoke for an answer and which against it, in words.
 
-Exact occlusion, one feature at a time: the feature is set to its reference (its median
-in training, or missing where no reference is known), the model answers again, and the
-change is the feature's weight. It is exact about that one question and nothing else:
-interactions are counted with every feature that takes part.
+Of tree models the reasons are exact contributions (TreeSHAP): what each feature adds to
+the raw score, beside all others; together they are the whole score. Of other models a
+reason is exact occlusion, one feature at a time: the feature is set to its reference (its
+mean in training, or missing where no reference is known), the model answers again, and
+the change is the feature's weight. That is exact about that one question and nothing
+else: interactions are counted with every feature that takes part.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from typing import Final
 
 import numpy as np
@@ -21,11 +24,74 @@ from geartrain.serving.runtime import MISSING_SIGNAL, ColumnWords, Matrix, Serve
 TOP: Final = 3
 #: A change below this is not a reason.
 LEAST_CHANGE: Final = 1e-6
+#: Nearer to the middle than this a value is not called high or low.
+ORDINARY: Final = 0.6
 
 
 def reasons_of(served: Served, matrix: Matrix, predictions: Predictions) -> tuple[tuple[str, ...], ...]:
     """For each row the strongest reasons in words, at most `TOP`."""
+    if served.contribute is not None:
+        exact = served.contribute(matrix)
+        return tuple(_exact_reasons(served, matrix[i], predictions, exact[i], i) for i in range(len(matrix)))
     return tuple(_row_reasons(served, matrix[i], predictions, i) for i in range(len(predictions)))
+
+
+def _exact_reasons(
+    served: Served, row: Matrix, predictions: Predictions, exact: Floats, place: int
+) -> tuple[str, ...]:
+    """The strongest of a row's contributions, *exact* of shape (outputs, d)."""
+    target = _target(served, predictions.values[place])
+    groups = _groups(served.columns)
+    # Two classes have one raw score, which speaks for the second of them.
+    towards = exact[0] * (1.0 if target == 1 else -1.0) if _is_pair(served, exact) else exact[target]
+    weights = np.array([float(towards[list(group)].sum()) for group in groups])
+    return tuple(
+        _spoken(served, row, groups[i][0], float(weights[i]), target)
+        for i in np.argsort(-np.abs(weights), kind="stable")[:TOP].tolist()
+        if abs(weights[i]) > LEAST_CHANGE
+    )
+
+
+def _is_pair(served: Served, exact: Floats) -> bool:
+    return served.task.has_classes and exact.shape[0] == 1
+
+
+def _spoken(served: Served, row: Matrix, column: int, weight: float, target: int) -> str:
+    words, value = served.wording[column], float(row[column])
+    said = words.label or words.column
+    if math.isnan(value):
+        told = f"{said} is missing"
+    else:
+        told = f"{said} is {_value(words, value)}"
+        rank = rank_in_words(words.spread, value)
+        told += f", {rank}" if rank else ""
+    if not served.task.has_classes:
+        return f"{told}: {'raises' if weight > 0 else 'lowers'} the value"
+    return f"{told}: speaks {'for' if weight > 0 else 'against'} {served.outputs[target]}"
+
+
+def rank_in_words(spread: tuple[float, ...], value: float) -> str:
+    """Where *value* lies among the reference rows, such as `higher than for 97 % of cases`; empty in the middle.
+
+    >>> rank_in_words((0.0, 1.0, 2.0, 3.0, 4.0), 3.5)
+    'higher than for 75 % of cases'
+    """
+    if len(spread) < 2:
+        return ""
+    steps = len(spread) - 1
+    below, above = bisect_left(spread, value), len(spread) - bisect_right(spread, value)
+    if below == len(spread):
+        return "higher than in all known cases"
+    if above == len(spread):
+        return "lower than in all known cases"
+    # Between two of them a value has passed the lower one only; one of them, itself.
+    between = below + above == len(spread)
+    lower, higher = (below - between) / steps, (above - between) / steps
+    if lower >= ORDINARY:
+        return f"higher than for {100 * lower:.0f} % of cases"
+    if higher >= ORDINARY:
+        return f"lower than for {100 * higher:.0f} % of cases"
+    return ""
 
 
 def _row_reasons(served: Served, row: Matrix, predictions: Predictions, place: int) -> tuple[str, ...]:

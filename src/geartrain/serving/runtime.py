@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geartrain.domain.contract import FieldTerms
-from geartrain.domain.prediction import Predictions
+from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
 
@@ -23,6 +23,8 @@ Matrix = NDArray[np.float32]
 RawRow = Mapping[str, object]
 Encode = Callable[[Sequence[RawRow], datetime], Matrix]
 Predict = Callable[[Matrix], Predictions]
+#: Float32 (n, d) to exact contributions in raw scores, (n, outputs, d).
+Contribute = Callable[[Matrix], Floats]
 
 #: The suffix of the 0/1 column that tells that a feature was missing.
 MISSING_SIGNAL = "__missing"
@@ -38,6 +40,8 @@ class ColumnWords:
         unit: The unit of its values.
         reference: The typical value that a reason compares with; NaN means "not known".
         categories: For a category: what each code stands for.
+        spread: For a number: its values at equally spaced shares of the reference rows, from
+            the lowest to the highest; empty where nobody knows.
     """
 
     column: str
@@ -45,6 +49,7 @@ class ColumnWords:
     unit: str = ""
     reference: float = float("nan")
     categories: tuple[str, ...] = ()
+    spread: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,6 +67,8 @@ class Served:
         label: The column with the truth; never asked for in a request.
         positive: The class that a binary product looks for.
         words: How reasons speak of columns; a column without words goes by its name.
+        contribute: Exact contributions, of the kind that tree models give; without them
+            reasons ask what the answer would have been.
     """
 
     release: str
@@ -75,6 +82,7 @@ class Served:
     label: str = ""
     positive: str | None = None
     words: tuple[ColumnWords, ...] = ()
+    contribute: Contribute | None = None
 
     @property
     def task(self) -> Task:
