@@ -49,6 +49,28 @@ def exact_sum(values: Sequence[float]) -> float:
         return math.inf if total > 0 else -math.inf
 
 
+def exact_units(values: Floats) -> int:
+    """The exact sum of finite *values* as a whole multiple of 2**-1074.
+
+    >>> exact_units(np.array([1e16, 0.5, -1e16])) == 2**1073
+    True
+    """
+    fraction, exponent = np.frexp(values)
+    mantissa = np.ldexp(fraction, _MANTISSA).astype(np.int64)
+    powers, place = np.unique(exponent, return_inverse=True)
+    # 27 bits at a time: sums of up to 2**26 of them are exact in the float64 that bincount adds with.
+    upper, lower = (
+        np.bincount(place, weights=part.astype(np.float64), minlength=powers.size).tolist()
+        for part in (mantissa >> 27, mantissa & (2**27 - 1))
+    )
+    total = 0
+    for power, above, below in zip(powers.tolist(), upper, lower, strict=True):
+        units = (int(above) << 27) + int(below)
+        shift = power - _MANTISSA + 1074
+        total += units << shift if shift >= 0 else units >> -shift  # a subnormal's low bits are 0
+    return total
+
+
 def exact_sums(values: Floats, low: Ints, high: Ints) -> Floats:
     """The exact sum of each slice `values[low:high]`, bit for bit what `exact_sum` says.
 

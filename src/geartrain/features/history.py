@@ -14,9 +14,7 @@ from geartrain.domain.expression import Values
 from geartrain.domain.features import Aggregation, WindowFeature
 from geartrain.errors import FeatureInvalid
 from geartrain.features.exact import Floats, Ints
-from geartrain.features.plan import Slot, Stream, key_of
-
-FOREVER = int(np.iinfo(np.int64).max)
+from geartrain.features.plan import FOREVER, Slot, Stream, key_of
 
 #: An integer entity is its own number where the numbers do not lie too far apart.
 _SPARE_CODES = 1_000_000

@@ -9,9 +9,8 @@ from typing import TypeAlias
 
 from geartrain.domain.features import WindowFeature
 from geartrain.features.algebra import of_one
-from geartrain.features.plan import Slot
-
-FOREVER = 2**63 - 1
+from geartrain.features.plan import FOREVER, Slot
+from geartrain.features.tiles import Tile, Tiling
 
 Held = float | str | None
 Column: TypeAlias = "array[float] | list[str | None]"  # arrays are generic only to type checkers
@@ -34,12 +33,21 @@ class EntityLog:
         newest: No delivery arrived later.
         corrected: How many were replaced by a later delivery of the same id.
         gaps: For each slot, whether some delivery may not count for it.
+        tiling: How old deliveries are folded where there are more than `bound`; None for never.
+        tiles: Deliveries of events before `tiled_until_us`, folded.
     """
 
-    __slots__ = ("arrivals", "columns", "corrected", "gaps", "ids", "newest", "slots", "times", "untils")
+    __slots__ = (
+        "arrivals", "bound", "columns", "corrected", "gaps", "ids", "newest", "slots", "tiled_until_us", "tiles",
+        "tiling", "times", "untils",
+    )  # fmt: skip
 
-    def __init__(self, slots: Sequence[Slot]) -> None:
+    def __init__(self, slots: Sequence[Slot], tiling: Tiling | None = None, bound: int = 0) -> None:
         self.slots = slots
+        self.tiling = tiling
+        self.bound = bound
+        self.tiles: list[Tile] = []
+        self.tiled_until_us = -FOREVER
         self.times: array[int] = array("q")
         self.arrivals: array[int] = array("q")
         self.untils: array[int] = array("q")
@@ -54,6 +62,10 @@ class EntityLog:
     ) -> None:
         """Take a delivery in its place; at the end, where most belong, this costs no search."""
         times = self.times
+        if time_us < self.tiled_until_us:
+            self._fold([self._tile(event_id, time_us, held)])
+            self.newest = max(self.newest, arrival_us)
+            return
         if not times or time_us > times[-1]:
             times.append(time_us)
             self.arrivals.append(arrival_us)
@@ -82,6 +94,12 @@ class EntityLog:
                     for gap, one, slot in zip(self.gaps, held, self.slots, strict=True)
                 ]
                 break
+        if self.tiling is not None and len(times) > self.bound:
+            self._shorten()
+
+    def holds(self, time_us: int) -> bool:
+        """Whether an event of that time stands there one by one, so that it can be corrected."""
+        return time_us >= self.tiled_until_us
 
     def close(self, time_us: int, event_id: str, arrival_us: int, until_us: int) -> None:
         """A delivery is visible until *until_us* only; one that was evicted is none of ours."""
@@ -100,6 +118,7 @@ class EntityLog:
 
     def evict(self, before_us: int) -> None:
         """Forget deliveries of events before *before_us*."""
+        self.tiles = [tile for tile in self.tiles if tile.last_us >= before_us]
         stop = bisect_left(self.times, before_us)
         if stop:
             self.corrected -= sum(until != FOREVER for until in self.untils[:stop])
@@ -112,6 +131,8 @@ class EntityLog:
         high = bisect_left(self.times, end)
         low = 0 if feature.width_us is None else bisect_left(self.times, end - feature.width_us, 0, high)
         column = self.columns[slot]
+        if self.tiles and (feature.width_us is None or end - feature.width_us < self.tiled_until_us):
+            return self._tiled(feature, slot, at_us, known_us, low, high)
         if self.newest <= known_us and not self.corrected and not self.gaps[slot]:
             return of_one(feature, column[low:high], self.times[low:high], at_us)  # type: ignore[arg-type]
         arrivals, untils, whole = self.arrivals, self.untils, self.slots[slot].whole
@@ -131,6 +152,47 @@ class EntityLog:
             not slot.whole and any(map(_is_gap, column))
             for slot, column in zip(self.slots, self.columns, strict=True)
         ]
+
+    def _tiled(
+        self, feature: WindowFeature, slot: int, at_us: int, known_us: int, low: int, high: int
+    ) -> float | str | None:
+        """The feature over the deliveries `low:high` and the tiles before them."""
+        assert self.tiling is not None
+        end = at_us - feature.delay_us
+        start = -FOREVER if feature.width_us is None else end - feature.width_us
+        tiles = [tile for tile in self.tiles if tile.last_us >= start and tile.last_us < end]
+        column, times = self.columns[slot], self.times
+        seen = [
+            index
+            for index in range(low, high)
+            if self.arrivals[index] <= known_us < self.untils[index] and not _is_gap(column[index])
+        ]
+        values, moments = [column[index] for index in seen], [times[index] for index in seen]
+        return self.tiling.value(feature, slot, tiles, values, moments, at_us)
+
+    def _shorten(self) -> None:
+        """Fold the older half; events of one moment stay together."""
+        stop = bisect_left(self.times, self.times[len(self.times) - self.bound // 2])
+        if not stop:
+            return
+        made = [
+            self._tile(self.ids[place], self.times[place], [column[place] for column in self.columns])
+            for place in range(stop)
+            if self.untils[place] == FOREVER
+        ]
+        self.tiled_until_us = self.times[stop]
+        self.corrected -= sum(until != FOREVER for until in self.untils[:stop])
+        for column in (self.times, self.arrivals, self.untils, self.ids, *self.columns):
+            del column[:stop]
+        self._fold(made)
+
+    def _fold(self, more: list[Tile]) -> None:
+        assert self.tiling is not None
+        self.tiles = self.tiling.folded([*self.tiles, *more], self.times[-1])
+
+    def _tile(self, event_id: str, time_us: int, held: Sequence[Held]) -> Tile:
+        assert self.tiling is not None
+        return self.tiling.tile_of(event_id, time_us, held)
 
     def _find(self, time_us: int, event_id: str, arrival_us: int) -> int | None:
         place = bisect_left(self.times, time_us)

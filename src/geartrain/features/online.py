@@ -22,6 +22,9 @@ from geartrain.features.state import Batch, OnlineSource
 from geartrain.features.storing import fill_source, restore_sources, store_sources
 from geartrain.features.terms import term_of_row
 
+#: An entity with more events than this within its longest window is served from tiles.
+EXACT_EVENTS = 10_000
+
 
 class OnlineFeatures:
     """The state behind online features: one writer applies events, readers in the same process read.
@@ -29,18 +32,29 @@ class OnlineFeatures:
     Args:
         features: The definitions, the same that training used.
         keys: The column that names a row, for each source that a window reads.
+        exact_events: Up to how many events of an entity are kept one by one, with exact
+            windows; of an entity with more the older are folded (`features.tiles` says
+            what that may change).
 
     Raises:
         FeatureInvalid: A window reads a source without a key.
     """
 
-    def __init__(self, features: FeatureSet, *, keys: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        features: FeatureSet,
+        *,
+        keys: Mapping[str, str] | None = None,
+        exact_events: int = EXACT_EVENTS,
+    ) -> None:
         self.features = features
+        self.exact_events = exact_events
         members: dict[str, list[Stream]] = {}
         for stream in streams(features):
             members.setdefault(stream.source, []).append(stream)
         self.sources = {
-            name: OnlineSource(key_of(name, keys or {}), group) for name, group in members.items()
+            name: OnlineSource(key_of(name, keys or {}), group, exact_events)
+            for name, group in members.items()
         }
         place = {one.stream: one for source, held in self.sources.items() for one in held.streams}
         self._windows = [
@@ -145,18 +159,25 @@ class OnlineFeatures:
         return None if state is None else state.latest_us
 
     def snapshot(self) -> bytes:
-        """The whole state as bytes, the same for the same deliveries in whatever order they came."""
+        """The whole state as bytes, the same for the same deliveries in whatever order they came.
+
+        Where an entity's events were folded, the order decides which are in tiles.
+        """
         return store_sources(self.features, self.sources)
 
     @classmethod
-    def restore(cls, features: FeatureSet, content: bytes) -> OnlineFeatures:
+    def restore(
+        cls, features: FeatureSet, content: bytes, *, exact_events: int = EXACT_EVENTS
+    ) -> OnlineFeatures:
         """The state that `snapshot` wrote.
 
         Raises:
             FeatureInvalid: The bytes are no snapshot, or one of other definitions.
         """
         stored = restore_sources(features, content)
-        restored = cls(features, keys={name: one.key for name, one in stored.items()})
+        restored = cls(
+            features, keys={name: one.key for name, one in stored.items()}, exact_events=exact_events
+        )
         for name, one in stored.items():
             fill_source(restored.sources[name], one)
         return restored

@@ -10,8 +10,9 @@ import polars as pl
 from geartrain.domain.expression import Values
 from geartrain.domain.features import WindowFeature
 from geartrain.features.exact import Ints
-from geartrain.features.history import FOREVER, History
+from geartrain.features.history import History
 from geartrain.features.kernel import Events, bounds, chunks, extremes, pairs, reduce_windows
+from geartrain.features.plan import FOREVER
 
 _MOST_BITS = 62
 

@@ -15,6 +15,9 @@ from geartrain.domain.features import Aggregation, FeatureSet, FeatureType, Look
 from geartrain.errors import FeatureInvalid
 from geartrain.features.terms import holds_in_frame, holds_in_row, term_of_frame, term_of_row
 
+#: A time that never comes.
+FOREVER = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:

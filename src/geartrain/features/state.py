@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from geartrain.features.log import FOREVER, EntityLog, Held
-from geartrain.features.plan import Stream
+from geartrain.features.log import EntityLog, Held
+from geartrain.features.plan import FOREVER, Stream
+from geartrain.features.tiles import Tiling
 
 #: One delivery of an event: its arrival, its event time, and its entity in each stream of the source.
 Version = tuple[int, int, tuple[str | None, ...]]
@@ -15,10 +16,14 @@ Version = tuple[int, int, tuple[str | None, ...]]
 class OnlineStream:
     """A stream's definition and its entities' logs; events before `floor_us` were evicted."""
 
-    __slots__ = ("floor_us", "logs", "stream")
+    __slots__ = ("bound", "floor_us", "logs", "stream", "tiling")
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, bound: int) -> None:
         self.stream = stream
+        self.bound = bound
+        # Rows of a table replace each other: there is nothing to fold.
+        table = any(slot.whole for slot in stream.slots)
+        self.tiling = None if table else Tiling(stream)
         self.logs: dict[str, EntityLog] = {}
         self.floor_us = -FOREVER
 
@@ -26,7 +31,7 @@ class OnlineStream:
         """The entity's log, a new one where there was none."""
         log = self.logs.get(entity)
         if log is None:
-            log = self.logs[entity] = EntityLog(self.stream.slots)
+            log = self.logs[entity] = EntityLog(self.stream.slots, self.tiling, self.bound)
         return log
 
 
@@ -46,9 +51,9 @@ class OnlineSource:
 
     __slots__ = ("key", "latest_us", "streams", "versions")
 
-    def __init__(self, key: str, members: Sequence[Stream]) -> None:
+    def __init__(self, key: str, members: Sequence[Stream], bound: int) -> None:
         self.key = key
-        self.streams = tuple(OnlineStream(one) for one in members)
+        self.streams = tuple(OnlineStream(one, bound) for one in members)
         self.versions: dict[str, tuple[Version, ...]] = {}
         self.latest_us: int | None = None
 
@@ -67,14 +72,16 @@ class OnlineSource:
         if self.latest_us is None or arrival_us > self.latest_us:
             self.latest_us = arrival_us
         until_us = FOREVER
+        folded: set[OnlineStream] = set()
         if versions:
+            folded = self._folded(versions)
             until_us, versions = self._make_room(event_id, arrival_us, versions)
         version = (arrival_us, time_us, entities)
         self.versions[event_id] = (
             (*versions, version) if until_us == FOREVER else tuple(sorted((*versions, version)))
         )
         for one, entity, values in zip(self.streams, entities, held, strict=True):
-            if entity is not None and time_us >= one.floor_us:
+            if entity is not None and time_us >= one.floor_us and one not in folded:
                 one.log(entity).insert(time_us, event_id, arrival_us, until_us, values)
         return True
 
@@ -121,6 +128,15 @@ class OnlineSource:
                     self.versions[event_id] = kept
                 else:
                     del self.versions[event_id]
+
+    def _folded(self, versions: tuple[Version, ...]) -> set[OnlineStream]:
+        """The streams in which a delivery of the event is in a tile, which cannot be corrected."""
+        return {
+            one
+            for _, time_us, entities in versions
+            for one, entity in zip(self.streams, entities, strict=True)
+            if entity in one.logs and not one.logs[entity].holds(time_us)
+        }
 
     def _make_room(
         self, event_id: str, arrival_us: int, versions: tuple[Version, ...]

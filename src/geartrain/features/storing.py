@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from geartrain.domain.features import FeatureSet
 from geartrain.errors import FeatureInvalid
-from geartrain.features.log import EntityLog
+from geartrain.features.plan import FOREVER
 from geartrain.features.state import OnlineSource, Version
+from geartrain.features.tiles import Tile
 
-_FORMAT = "geartrain.online/1"
+_FORMAT = "geartrain.online/2"
 
 
 class StoredLog(msgspec.Struct, frozen=True, array_like=True):
@@ -25,6 +27,8 @@ class StoredLog(msgspec.Struct, frozen=True, array_like=True):
     untils: bytes
     ids: list[str]
     columns: list[bytes | list[str | None]]
+    tiled_until_us: int
+    tiles: list[tuple[int, int, list[Any]]]
 
 
 class StoredStream(msgspec.Struct, frozen=True, array_like=True):
@@ -89,7 +93,12 @@ def fill_source(source: OnlineSource, stored: StoredSource) -> None:
     for one, kept in zip(source.streams, stored.streams, strict=True):
         one.floor_us = kept.floor_us
         for each in kept.logs:
-            log = one.logs[each.entity] = EntityLog(one.stream.slots)
+            log = one.log(each.entity)
+            log.tiled_until_us = each.tiled_until_us
+            log.tiles = [
+                Tile(first_us=first, last_us=last, states=tuple(map(_state, states)))
+                for first, last, states in each.tiles
+            ]
             log.times, log.arrivals, log.untils = map(_integers, (each.times, each.arrivals, each.untils))
             log.ids = each.ids
             log.columns = [_floats(held) if isinstance(held, bytes) else held for held in each.columns]
@@ -122,6 +131,11 @@ def _stored(source: OnlineSource) -> StoredSource:
                         columns=[
                             column if isinstance(column, list) else _bytes(column) for column in log.columns
                         ],
+                        tiled_until_us=log.tiled_until_us,
+                        tiles=[
+                            (tile.first_us, tile.last_us, list(map(_plain, tile.states)))
+                            for tile in log.tiles
+                        ],
                     )
                     for entity, log in sorted(one.logs.items())
                 ],
@@ -130,6 +144,29 @@ def _stored(source: OnlineSource) -> StoredSource:
         ],
         versions=sorted(source.versions.items()),
     )
+
+
+def _plain(state: Any) -> Any:
+    """A tile's state in what msgpack knows: long integers are text, tables of counts are pairs."""
+    match state:
+        case int():
+            return state if -FOREVER <= state <= FOREVER else {"integer": hex(state)}
+        case tuple():
+            return [_plain(item) for item in state]
+        case dict():
+            return {"counts": sorted(([key, count] for key, count in state.items()), key=repr)}
+    return state
+
+
+def _state(plain: Any) -> Any:
+    match plain:
+        case {"integer": str(digits)}:
+            return int(digits, 16)
+        case {"counts": list(counts)}:
+            return dict(map(tuple, counts))
+        case list():
+            return tuple(_state(item) for item in plain)
+    return plain
 
 
 def _bytes(values: array[int] | array[float]) -> bytes:
