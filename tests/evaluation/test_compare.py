@@ -49,3 +49,47 @@ def test_other_rows_are_refused(seen, build):
     """Models that were asked about different rows cannot be compared."""
     with pytest.raises(ValueError, match="same rows"):
         compare(build.binary([0.5], [1]), seen, margin=0.1)
+
+
+def test_right_and_wrong_are_tested_on_the_rows_apart(build):
+    """Ten rows only the candidate gets right and two only the reference: McNemar's exact p, and Tango's interval."""
+    truth = np.tile([1, 0], 100)
+    said = np.where(truth == 1, 0.9, 0.0)
+    theirs, ours = said.copy(), said.copy()
+    theirs[np.flatnonzero(truth == 0)[:10]] = 0.9
+    ours[np.flatnonzero(truth == 0)[-2:]] = 0.9
+    result = compare(build.binary(ours, truth), build.binary(theirs, truth), margin=0.1)
+    assert (result.right.only_first, result.right.only_second) == (10, 2)
+    assert result.right.p_value == pytest.approx(0.03857, abs=5e-6)
+    assert result.right.difference.value == pytest.approx(8 / 200)
+    assert result.ranking.method == "DeLong, paired"
+    assert result.ranking.value > 0
+
+
+def test_repeated_entities_and_days_widen_the_comparison(build):
+    """The same 50 rows given eight times prove no more when their entity is named, nor when they are of one day each."""
+    generator = np.random.default_rng(5)
+    truth = np.tile(np.arange(50) % 2, 8)
+    ours, theirs = (np.tile(generator.random(50), 8) for _ in range(2))
+    entities, days = np.tile(np.arange(50), 8), np.tile(np.arange(50), 8) * 86_400_000_000
+
+    def compared(**more):
+        pair = [build.binary(p, truth, **more) for p in (ours, theirs)]
+        return compare(*pair, margin=0.1)
+
+    plain, grouped, timed = compared(), compared(groups=entities), compared(times_us=days)
+    assert (plain.drawn, grouped.drawn, timed.drawn) == ("row by row", "whole entities", "whole days")
+    for wide in (grouped, timed):
+        assert wide.test.upper - wide.test.difference.value > 2 * (
+            plain.test.upper - plain.test.difference.value
+        )
+    assert grouped.right is None, "an exact test would take repeated rows for independent ones"
+    assert timed.right is not None
+
+
+def test_a_value_has_no_right_and_wrong(build):
+    """A regression is compared by cost alone."""
+    truth = np.linspace(0, 100, 50)
+    result = compare(build.values(truth + 1, truth), build.values(truth + 2, truth), margin=0.1)
+    assert result.right is None
+    assert result.ranking is None
