@@ -91,7 +91,7 @@ def test_groups_and_influence_are_told_with_intervals(samples) -> None:
     assert "no verdict: too few to be judged (3 rows, 1 positive" in card
     assert "2 rows have no age and are in no group" in card
     assert "40% (35% to 44%)" in card
-    assert "worst radius goes so closely with worst area" in card
+    assert "worst area, worst radius go so closely together" in card
     assert "radius error: no tree asks about it" in card
 
 

@@ -169,10 +169,10 @@ def test_recomputed_checksums_do_not_hide_a_change(made, files) -> None:
 
 
 def test_the_bill_of_materials_names_model_and_packages(files) -> None:
-    """It is CycloneDX 1.6 with the model's hash and a package URL in the index's own spelling."""
+    """It is CycloneDX 1.7 with the model's hash and a package URL in the index's own spelling."""
     bill = json.loads(files[SBOM])
 
-    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.7")
     assert bill["metadata"]["component"]["type"] == "machine-learning-model"
     assert bill["components"][0]["purl"] == "pkg:pypi/scikit-learn@1.7.0"
     assert bill["serialNumber"].startswith("urn:uuid:")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from geartrain.documents.facts import DocumentFacts
 from geartrain.documents.paper import Block, Items, Missing, Section, Table, Text, part
 from geartrain.documents.prose import Ask, Binds, answer
-from geartrain.documents.spelling import counted, day, number, share
+from geartrain.documents.spelling import counted, day, number, share, span
 from geartrain.documents.tables import (
     FITTED_ONCE_MORE,
     costs_table,
@@ -133,7 +133,7 @@ def oversight(facts: DocumentFacts) -> Iterator[Block]:
             f"more than {share(decision.abstain.most_missing)} of the features are missing"
             if decision.abstain.most_missing is not None
             else "",
-            f"the feeds have been silent for more than {number(decision.abstain.most_stale_s / 3600)} h"
+            f"the feeds have been silent for more than {span(decision.abstain.most_stale_s)}"
             if decision.abstain.most_stale_s is not None
             else "",
         ]
@@ -273,9 +273,9 @@ def _planned(facts: DocumentFacts) -> Iterator[Block]:
         return
     when = [
         "when an alarm rings" if terms.on_alarm else "",
-        f"every {number(terms.every_s / 86_400)} days" if terms.every_s else "",
+        f"every {span(terms.every_s)}" if terms.every_s else "",
     ]
-    window = f"on the last {number(terms.window_s / 86_400)} days" if terms.window_s else "on all rows"
+    window = f"on the last {span(terms.window_s)}" if terms.window_s else "on all rows"
     yield Items(
         items=(
             (
@@ -283,7 +283,7 @@ def _planned(facts: DocumentFacts) -> Iterator[Block]:
                 f" with {terms.trials} settings tried; the machine may {terms.action} the result and no more"
             ),
             (
-                f"never within {number(terms.cool_down_s / 86_400)} days of the last time, nor with more than"
+                f"never within {span(terms.cool_down_s)} of the last time, nor with more than"
                 f" {share(terms.most_quarantined)} of the rows in quarantine, fewer than {terms.fewest_labels:,} labels"
                 f" or fewer than {terms.fewest_per_class} of a class"
             ),
@@ -295,7 +295,7 @@ def _planned(facts: DocumentFacts) -> Iterator[Block]:
         yield Text(words="Each release then goes through:")
         yield Items(
             items=tuple(
-                f"{one.kind} on {share(one.share)} of the traffic for {number(one.bake_s / 86_400)} days"
+                f"{one.kind}{f' on {share(one.share)} of the traffic' if one.share else ', deciding beside it'} for {span(one.bake_s)}"
                 for one in steps
             )
         )
@@ -318,11 +318,9 @@ def _tests(facts: DocumentFacts) -> Iterator[Block]:
     if facts.tables:
         yield Text(words="Group by group:")
         yield from fairness_blocks(facts)
-    if facts.shown:
-        yield Table(
-            head=("what was asked", "what came out", "what it means"),
-            rows=tuple((one.name, one.value, one.note) for one in facts.shown),
-        )
+    if facts.luck:
+        yield Text(words="What that is worth after so many tries:")
+        yield Items(items=facts.luck)
     log = [
         (
             day(recorded.at),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from geartrain.documents.facts import DocumentFacts
 from geartrain.documents.paper import Block, Items, Missing, Section, Table, Text, part
 from geartrain.documents.prose import Ask, answer
-from geartrain.documents.spelling import day, number, size
+from geartrain.documents.spelling import day, number, size, span
 from geartrain.domain.digest import short
 from geartrain.domain.events import ReleaseProposed, RolledBack, StageEntered
 from geartrain.domain.release import ReleaseStage
@@ -156,7 +156,7 @@ def _sources(facts: DocumentFacts) -> Iterator[Block]:
     yield Items(
         items=tuple(
             f"{one.name}: {one.kind}, named by {one.key}"
-            + (f", expected every {number(one.freshness_s / 3600)} h" if one.freshness_s else "")
+            + (f", expected every {span(one.freshness_s)}" if one.freshness_s else "")
             for one in data.sources
         )
     )

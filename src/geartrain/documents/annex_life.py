@@ -9,8 +9,7 @@ from geartrain.documents.facts import DocumentFacts
 from geartrain.documents.paper import Block, Items, Missing, Section, Table, Text
 from geartrain.documents.prose import Ask, Binds, answer
 from geartrain.documents.spelling import day, moment, number, share
-from geartrain.documents.tables import baselines_words, fairness_blocks, promises_table
-from geartrain.domain.clause import Stage
+from geartrain.documents.tables import baselines_words, fairness_blocks, found_later
 from geartrain.domain.digest import short
 from geartrain.domain.events import (
     ChallengeDecided,
@@ -20,6 +19,7 @@ from geartrain.domain.events import (
     RolledBack,
     StageEntered,
 )
+from geartrain.domain.finding import Status
 from geartrain.domain.roles import Role
 
 _FILE = "technical-file"
@@ -234,12 +234,11 @@ def _watch(facts: DocumentFacts) -> Iterator[Block]:
                 f"the owner of each cause is called{f' ({owners})' if owners else ''}",
             )
         )
-    live = tuple(one for one in facts.later if one.stage is Stage.LIVE)
-    if live:
-        yield Text(words="Found on live traffic:")
-        yield promises_table(live)
+    if any(one.status is not Status.NOT_MEASURED for one in facts.later):
+        yield Text(words="Found on traffic:")
+        yield from found_later(facts)
     else:
-        yield Text(words="Nothing was measured on live traffic for this release yet.")
+        yield Text(words="Nothing was measured on traffic for this release yet.")
     closed = {one.incident: recorded.at for recorded, one in facts.events(IncidentClosed)}
     opened = tuple(
         (

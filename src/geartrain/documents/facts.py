@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from geartrain.documents.prose import About, Note
-from geartrain.documents.report_nouns import Fact, PromiseLine
+from geartrain.documents.report_nouns import PromiseLine
 from geartrain.documents.spelling import counted
 from geartrain.domain.clause import Clause, Stage
 from geartrain.domain.contract import Contract
@@ -84,7 +84,8 @@ class DocumentFacts:
         explanation: What the answers rest on, None where nobody asked the model.
         thresholds: The probability from which the action of a class is taken.
         rows: The sealed rows that judged it; None where the report is not at hand.
-        shown: Further evidence in a few words: what was tried against luck, leaks, corrupted input.
+        luck: What it saves, how many tries that survived and what luck alone would show, in sentences.
+        above_luck: Whether it saves more than the best of so many tries shows by luck; None where not measured.
         packages: Every installed package that it was made with, as in its signed bill.
         bill: The signed bill of materials, as it lies in the bundle; empty where there is none.
         history: Everything that was decided about the product up to `made_at`.
@@ -113,7 +114,8 @@ class DocumentFacts:
     impossible: tuple[Impossibility, ...] = ()
     explanation: Explanation | None = None
     thresholds: tuple[tuple[str, float], ...] = ()
-    shown: tuple[Fact, ...] = ()
+    luck: tuple[str, ...] = ()
+    above_luck: bool | None = None
     rows: int | None = None
     python: str = ""
     platform: str = ""

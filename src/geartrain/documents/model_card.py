@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from geartrain.documents.facts import DocumentFacts
-from geartrain.documents.paper import Block, Items, Missing, Paper, Section, Table, Text, to_markdown
+from geartrain.documents.paper import Block, Items, Missing, Paper, Section, Text, to_markdown
 from geartrain.documents.prose import Ask, Binds, answer
 from geartrain.documents.spelling import day, number, share
 from geartrain.documents.tables import (
@@ -21,6 +21,7 @@ from geartrain.documents.tables import (
     costs_table,
     fairness_blocks,
     features_table,
+    found_later,
     kept_of,
     making_table,
     metrics_table,
@@ -32,6 +33,7 @@ from geartrain.documents.tables import (
 )
 from geartrain.domain.digest import short
 from geartrain.domain.finding import Finding, Status
+from geartrain.domain.release import ReleaseStage
 from geartrain.domain.roles import Role
 
 NAME = "model-card"
@@ -176,7 +178,8 @@ def model_card_paper(facts: DocumentFacts) -> Paper:
 
 
 def _details(facts: DocumentFacts) -> Iterator[Block]:
-    live = f", last live since {day(facts.live_since)}" if facts.live_since else ""
+    since = "since" if facts.stage is ReleaseStage.LIVE else "last live since"
+    live = f", {since} {day(facts.live_since)}" if facts.live_since else ""
     origin = "a retraining" if facts.retrained else "people"
     yield Items(
         items=(
@@ -231,8 +234,8 @@ def _factors(facts: DocumentFacts) -> Iterator[Block]:
 def _thresholds(facts: DocumentFacts) -> Iterator[Block]:
     for name, threshold in facts.thresholds:
         yield Text(
-            words=f"The action of {name} is taken from a probability of {number(threshold)}; that follows"
-            " from the costs and was fixed before the sealed rows were opened."
+            words=f"The action of {name} is taken from a probability of {number(threshold)}; it comes"
+            " from the costs and the rows for choosing, and was fixed before the sealed rows were opened."
         )
 
 
@@ -289,14 +292,12 @@ def _analyses(facts: DocumentFacts) -> Iterator[Block]:
     if facts.tables:
         yield Text(words="Group by group:")
         yield from fairness_blocks(facts)
-    if facts.shown:
-        yield Table(
-            head=("what was asked", "what came out", "what it means"),
-            rows=tuple((one.name, one.value, one.note) for one in facts.shown),
-        )
+    if facts.luck:
+        yield Text(words="What that is worth after so many tries:")
+        yield Items(items=facts.luck)
     if facts.later:
         yield Text(words="Found since, on traffic:")
-        yield promises_table(facts.later)
+        yield from found_later(facts)
 
 
 def _limits(facts: DocumentFacts) -> Iterator[Block]:

@@ -99,6 +99,8 @@ def _not_proven(facts: DocumentFacts) -> Iterator[Block]:
         yield _listed(tuple(_in_plain_words(facts, one) for one in facts.open_findings))
     else:
         yield Text(words="Each promise that the team made is kept on the evidence at hand.")
+    if facts.above_luck is False:
+        yield Text(words="What it saves is no more than the best of so many tries would show by luck alone.")
     if facts.contract.silent:
         yield Text(words=f"Nothing was promised about: {', '.join(facts.contract.silent)}.")
 

@@ -48,6 +48,19 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def span(seconds: float) -> str:
+    """A duration in the unit in which people say it.
+
+    >>> span(2_592_000), span(21_600), span(90), span(0.5)
+    ('30 days', '6 hours', '90 s', '0.5 s')
+    """
+    for unit, length in (("day", 86_400.0), ("hour", 3600.0)):
+        if abs(seconds) >= length:
+            told = number(seconds / length, 3)
+            return f"{told} {unit}{'' if told == '1' else 's'}"
+    return f"{number(seconds, 3)} s"
+
+
 def size(count: int) -> str:
     """Bytes in the unit in which people compare them.
 

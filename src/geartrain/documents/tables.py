@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from geartrain.documents.facts import DocumentFacts, GroupLine, MetricLine
 from geartrain.documents.paper import Block, Items, Missing, Table, Text
-from geartrain.documents.spelling import day, number, share, size
+from geartrain.documents.spelling import counted, day, number, share, size, span
 from geartrain.domain.clause import Comparison
 from geartrain.domain.digest import short
 from geartrain.domain.finding import Finding, Status
@@ -35,6 +35,8 @@ def interval(value: float | None, low: float | None, high: float | None, confide
 
 def measured(one: Finding) -> str:
     """What a finding measured, with its unit."""
+    if one.value is not None and one.unit == "s" and one.low == one.high:
+        return span(one.value)
     unit = f" {one.unit}" if one.unit and one.value is not None else ""
     return interval(one.value, one.low, one.high, one.confidence) + unit
 
@@ -42,6 +44,8 @@ def measured(one: Finding) -> str:
 def promised(one: Finding) -> str:
     """The bound of a finding's clause."""
     words = "at least" if one.comparison is Comparison.AT_LEAST else "at most"
+    if one.unit == "s":
+        return f"{words} {span(one.bound)}"
     return f"{words} {number(one.bound)}{f' {one.unit}' if one.unit else ''}"
 
 
@@ -50,7 +54,14 @@ def promises_table(findings: Iterable[Finding]) -> Table:
     return Table(
         head=("promise", "status", "measured", "promised", "rows", "owner"),
         rows=tuple(
-            (one.clause, one.status.value, measured(one), promised(one), f"{one.rows:,}", one.owner.value)
+            (
+                one.clause,
+                one.status.value,
+                measured(one),
+                promised(one),
+                f"{one.rows:,}" if one.rows else "",
+                one.owner.value,
+            )
             for one in sorted(findings, key=lambda one: (one.clause, one.stage))
         ),
     )
@@ -61,7 +72,7 @@ def kept_of(findings: tuple[Finding, ...]) -> str:
     kept = sum(1 for one in findings if one.status is Status.KEPT)
     return (
         f"{kept} of {len(findings)} promises are kept. A promise is kept only where the bad end of the interval"
-        " keeps it; `unproven` means that the evidence cannot tell."
+        " keeps it; unproven means that the evidence cannot tell."
     )
 
 
@@ -200,13 +211,23 @@ def relies_on(facts: DocumentFacts) -> tuple[Block, ...]:
     if told is None:
         return (Text(words="How much each feature weighs was not measured for this release."),)
     said = [f"Shares of influence over {told.rows:,} of {told.of:,} rows, by {told.method}; they sum to one."]
+    alike = dict.fromkeys(frozenset({one.feature, *one.together}) for one in told.shares if one.together)
     said += [
-        f"{one.feature} goes so closely with {', '.join(one.together)} that their shares cannot be told apart."
-        for one in told.shares
-        if one.together
+        f"{', '.join(sorted(one))} go so closely together that their shares cannot be told apart."
+        for one in alike
     ]
     said += [f"{one.feature}: {one.reason}" for one in told.silent]
     return (Items(items=tuple(said)),)
+
+
+def found_later(facts: DocumentFacts) -> tuple[Block, ...]:
+    """What was found on traffic; what was looked for and not measured is counted, not listed."""
+    seen = tuple(one for one in facts.later if one.status is not Status.NOT_MEASURED)
+    blocks: list[Block] = [promises_table(seen)] if seen else []
+    left = len(facts.later) - len(seen)
+    if left:
+        blocks.append(Text(words=f"{counted(left, 'promise')} could not be measured on traffic yet."))
+    return tuple(blocks)
 
 
 def fairness_blocks(facts: DocumentFacts) -> tuple[Block, ...]:

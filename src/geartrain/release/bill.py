@@ -1,4 +1,4 @@
-"""The bill of materials: what a release is made of, in CycloneDX 1.6."""
+"""The bill of materials: what a release is made of, in CycloneDX 1.7."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from geartrain.release.bundle_nouns import ONNX, BundleParts, Package
 
 
 def bill_of_materials(parts: BundleParts) -> bytes:
-    """The release's parts as a CycloneDX 1.6 JSON document: the model and every package.
+    """The release's parts as a CycloneDX 1.7 JSON document: the model and every package.
 
     The serial number is made of the content and there is no timestamp, so the same parts
     give the same bytes and the document can be part of the release's identity.
@@ -21,7 +21,7 @@ def bill_of_materials(parts: BundleParts) -> bytes:
     components = [_library(one) for one in packages]
     document: dict[str, object] = {
         "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
+        "specVersion": "1.7",
         "version": 1,
         "metadata": {"component": _model(parts)},
         "components": components,
@@ -55,6 +55,7 @@ def _model(parts: BundleParts) -> dict[str, object]:
         ],
         "modelCard": {
             "modelParameters": {
+                "approach": {"type": "supervised"},
                 "task": model.task.value,
                 "architectureFamily": model.algorithm,
                 "datasets": [{"type": "dataset", "name": f"snapshot {model.snapshot}"}],
