@@ -43,7 +43,7 @@ def lending(rows=1500):
     )
 
 
-def contract(mitigations, **fairness):
+def contract(mitigations, success=None, **fairness):
     fields = {
         "id": {"type": "string", "required": True},
         "sex": {"type": "string", "feature": False},
@@ -67,6 +67,7 @@ def contract(mitigations, **fairness):
             "split": {"shares": [0.5, 0.25, 0.25]},
             "sources": {"rows": {"kind": "decisions", "key": "id", "fields": fields}},
         },
+        **({"success": success} if success else {}),
         "fairness": {"alike": {**FAIR, **fairness, "mitigations": mitigations}},
     }
 
@@ -143,3 +144,13 @@ def test_nothing_is_tried_that_is_not_allowed(lent):
     assert "mitigations" not in answer
     assert decode(workspace.blobs.get(answer["rule"]), DecisionRule).groups == ()
     assert report_of(workspace, answer).finding("fairness.alike").status == "broken"
+
+
+def test_a_mitigation_that_breaks_success_is_not_chosen(lent):
+    """Groups that are alike because the decision has become worthless are no success, and the table says which promise broke."""
+    workspace, answer = lent(["thresholds"], success={"cost_per_1000": {"at_most": 300}})
+    none, thresholds = told(workspace, answer)
+    assert none.chosen and not thresholds.chosen
+    assert none.cost_per_1000.value < 300 < thresholds.cost_per_1000.value
+    assert thresholds.reason.endswith("not to be had: it breaks success.cost_per_1000")
+    assert answer["mitigation"] is None

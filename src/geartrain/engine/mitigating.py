@@ -20,7 +20,8 @@ from geartrain.domain.rule import DecisionRule
 from geartrain.domain.wire import encode
 from geartrain.engine.bench import Bench, Builder, Document, currency_of, evidence_of
 from geartrain.engine.pooling import taught_losses
-from geartrain.evaluation.evidence import Evidence
+from geartrain.evaluation.baselines import ALWAYS, baseline_costs
+from geartrain.evaluation.evidence import Evidence, Unmeasured
 from geartrain.evaluation.judging import measured
 from geartrain.stats.fitted import Fitted
 from geartrain.stats.intervals import ratio
@@ -62,7 +63,9 @@ def mitigate(
 
     Nothing is tried where no clause allows anything or every one that does is inside its bound.
     Chosen is the cheapest of those that stand best on all fairness clauses together, if it stands
-    better than the model as it was; a mitigation that does not help is not paid for.
+    better than the model as it was; a mitigation that does not help is not paid for. Nor is one that
+    breaks a promise of success that held, or that costs no less than always doing the same: groups
+    are easily alike where a model has nothing to say any more.
     """
     clauses = [one for one in builder.contract.clauses if one.section == "fairness"]
     if not rule.task.has_classes or not any(allowed(one) for one in clauses):
@@ -86,8 +89,13 @@ def mitigate(
             rows.append(MitigationTried(clause=broken.path, mitigation=kind.value, reason=made.reason))
             continue
         _ask(bench, broken, made, meter, record)
+        row = _row(broken, made, before)
+        spoilt = _spoilt(builder, made, before)
+        if spoilt:
+            rows.append(replace(row, reason=f"{row.reason}; not to be had: {spoilt}"))
+            continue
         found.append(made)
-        rows.append(_row(broken, made, before))
+        rows.append(row)
     best = min(found, key=lambda one: (one.standing, one.cost), default=before)
     chosen = best if best.standing < before.standing else before
     told = tuple(replace(row, chosen=row.mitigation == chosen.name) for row in rows)
@@ -165,6 +173,23 @@ def _seen(
         standing=max(_standing(evidence, one) for one in clauses),
         cost=float(known.mean()) if len(known) else float("inf"),
     )
+
+
+def _spoilt(builder: Builder, made: _Candidate, before: _Candidate) -> str:
+    """What the mitigation breaks that held before, in words; empty where nothing."""
+    evidence = made.evidence
+    for name in dict.fromkeys(ALWAYS + action for action in evidence.rule.actions):
+        same = baseline_costs(evidence, name)
+        if not isinstance(same, Unmeasured) and made.cost >= float(np.nanmean(same)) > before.cost:
+            return f"it costs no less than {name}"
+    for clause in builder.contract.clauses:
+        if (
+            clause.section == "success"
+            and _standing(evidence, clause) == OUTSIDE
+            and _standing(before.evidence, clause) != OUTSIDE
+        ):
+            return f"it breaks {clause.path}"
+    return ""
 
 
 def _gap(evidence: Evidence, clause: Clause) -> Measurement | None:
