@@ -42,8 +42,10 @@ decision:
 costs: {currency: EUR, false_negative: 3, false_positive: 1}
 success:
   expected_cost: {at_most: 5, relative_to: always-show, owner: product, because: it is a test}
+integrity:
+  target_proxy: {accept: [pages], because: the pages are seen before the offer is shown}
 data:
-  split: {shares: [0.5, 0.25, 0.25]}
+  split: {by_time: true, shares: [0.5, 0.25, 0.25]}
   sources:
     visits:
       kind: decisions
