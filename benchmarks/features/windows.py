@@ -37,7 +37,7 @@ START_US = 1_767_225_600_000_000
 DAYS = 60
 
 
-def make(folder: Path, events: int, keys: int, labels: int, lateness_s: float) -> None:
+def make(folder: Path, events: int, keys: int, labels: int, lateness_s: float, *, in_order: bool) -> None:
     rng = np.random.default_rng(4)
     weight = rng.lognormal(0.0, 1.0, keys)
     weight /= weight.sum()
@@ -59,6 +59,10 @@ def make(folder: Path, events: int, keys: int, labels: int, lateness_s: float) -
     ).with_columns(pl.col("_event_time", "_arrival_time").cast(CLOCK)).write_parquet(
         folder / "events.parquet"
     )
+    if in_order:
+        pl.read_parquet(folder / "events.parquet").sort("card", "_event_time").write_parquet(
+            folder / "events.parquet"
+        )
     asked = moments(labels)
     pl.DataFrame({"card": rng.choice(keys, labels, p=weight), "_event_time": asked}).with_columns(
         pl.col("_event_time").cast(CLOCK)
@@ -222,6 +226,9 @@ def main() -> None:
     parser.add_argument(
         "--lateness-s", type=float, default=0.0, help="mean seconds from event to arrival (geartrain only)"
     )
+    parser.add_argument(
+        "--in-order", action="store_true", help="events sorted by (key, time), as a lake may keep them"
+    )
     parser.add_argument("--only", default=",".join(CONTESTANTS))
     parser.add_argument("--limit-s", type=float, default=600.0, help="how long one contestant may take")
     parser.add_argument("--run", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
@@ -237,7 +244,7 @@ def main() -> None:
     print(f"{'':20}{'wall s':>8}{'cpu s':>8}{'loaded MB':>11}{'peak MB':>9}{'rows':>11}   against the first")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make(folder, asked.events, asked.keys, asked.labels, asked.lateness_s)
+        make(folder, asked.events, asked.keys, asked.labels, asked.lateness_s, in_order=asked.in_order)
         first: dict[str, list[float]] | None = None
         for contestant in asked.only.split(","):
             try:

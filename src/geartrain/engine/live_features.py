@@ -91,14 +91,15 @@ class LiveFeatures:
     def silent_s(self, now: datetime) -> float | None:
         """How long the most silent feed behind the features has been silent; None where none is read.
 
-        Labels are late by nature; their silence is no reason to doubt a decision.
+        Labels are late by nature, and a table that changes slowly is silent most of the time;
+        their silence is no reason to doubt a decision.
         """
         data = data_of(self._contract)
         kinds = {source.name: source.kind for source in data.sources}
         seen = [
             latest
             for state in list(self._states.values())
-            for source in state.sources
+            for source in state.feeds
             if kinds.get(source) is not SourceKind.LABELS
             and (latest := state.latest_arrival_us(source)) is not None
         ]

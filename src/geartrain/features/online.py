@@ -158,6 +158,12 @@ class OnlineFeatures:
         state = self.sources.get(source)
         return None if state is None else state.latest_us
 
+    @property
+    def feeds(self) -> tuple[str, ...]:
+        """The sources that windows read, whose silence means something; tables that change slowly are none."""
+        read = {one.source for one in self.features.windows}
+        return tuple(name for name in self.sources if name in read)
+
     def snapshot(self) -> bytes:
         """The whole state as bytes, the same for the same deliveries in whatever order they came.
 

@@ -44,10 +44,19 @@ def read_part(history: History, part: Ints | slice, asked: Asked) -> list[Values
     rows = _in_time(asked)
     asked = asked.take(rows)
     found: list[Values | None] = [None] * len(history.stream.features)
-    for slot in range(len(history.stream.slots)):
-        counting = _counting(history, slot, chosen, axis, order, code, time)
+    all_count: _Deliveries | None = None
+    for slot, held in enumerate(history.held):
+        if held.counts is not None:
+            counts = held.counts[chosen]
+            deliveries = _deliveries(history, chosen[counts], order[counts], axis, code, time, asked)
+            values = held.values[chosen[counts]]
+        else:
+            if all_count is None:
+                all_count = _deliveries(history, chosen, order, axis, code, time, asked)
+            deliveries, values = all_count, held.values[chosen]
+        events = Events(deliveries.key, deliveries.time, values)
         for features, places in _alike(history, slot):
-            reduced = _windows(features, counting, axis, asked, history.lateness_us)
+            reduced = _windows(features, events, deliveries, asked, history.lateness_us)
             for place, values in zip(places, reduced, strict=True):
                 found[place] = np.empty_like(values)
                 found[place][rows] = values  # type: ignore[index]
@@ -58,13 +67,13 @@ class _Axis:
     """Entity and time as one ascending integer; times that leave no room for entities become their ranks."""
 
     def __init__(self, code: Ints, time: Ints) -> None:
-        self.first = int(code.min(initial=FOREVER)) if code.size else 0
+        self.first = int(code.min()) if code.size else 0
+        self.last = int(code.max()) if code.size else -1
         self.least = int(time.min()) if time.size else 0
         self.span = (int(time.max()) - self.least if time.size else 0) + 1
         self.bits = self.span.bit_length()
         self.moments: Ints | None = None
-        entities = (int(code.max()) - self.first).bit_length() if code.size else 0
-        if self.bits + entities > _MOST_BITS:
+        if self.bits + max(0, self.last - self.first).bit_length() > _MOST_BITS:
             self.moments, ranks = np.unique(time, return_inverse=True)
             self.bits = int(self.moments.size).bit_length()
         else:
@@ -72,7 +81,7 @@ class _Axis:
         self.places = ((code - self.first) << self.bits) | ranks
 
     def of(self, code: Ints, time: Ints) -> Ints:
-        """Where events of *code* from *time* on begin."""
+        """Where events of *code*, which is the code of some event, from *time* on begin."""
         if self.moments is None:
             ranks = np.clip(time - self.least, 0, self.span)
         else:
@@ -80,14 +89,41 @@ class _Axis:
         return ((code - self.first) << self.bits) | ranks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Counting:
-    """The deliveries that count for one slot, sorted."""
+class _Deliveries:
+    """The deliveries that count for a slot, sorted, and where windows begin among them, each edge looked up once."""
 
-    places: Ints
-    events: Events
-    arrival: Ints | None
-    until: Ints | None
+    __slots__ = ("_axis", "_begins", "_code", "_places", "above", "arrival", "below", "key", "time", "until")
+
+    def __init__(
+        self,
+        axis: _Axis,
+        places: Ints,
+        key: Ints,
+        time: Ints,
+        arrival: Ints | None,
+        until: Ints | None,
+        code: Ints,
+    ) -> None:
+        self._axis, self._places = axis, places
+        self.key, self.time, self.arrival, self.until = key, time, arrival, until
+        # Entities asked for that no event of this part has lie before or behind all events.
+        self.below, self.above = code < axis.first, code > axis.last
+        self._code = np.clip(code, axis.first, max(axis.first, axis.last))
+        self._begins: dict[tuple[int, int] | None, Ints] = {}
+
+    def begin(self, edge: tuple[int, int] | None, at_us: Ints) -> Ints:
+        """The first delivery of each decision's entity at or after its time less the *edge*'s sum; None: its first."""
+        found = self._begins.get(edge)
+        if found is None:
+            if edge is None:
+                wanted = (self._code - self._axis.first) << self._axis.bits
+            else:
+                wanted = self._axis.of(self._code, at_us - sum(edge))
+            found = np.searchsorted(self._places, wanted)
+            found[self.below] = 0
+            found[self.above] = self._places.size
+            self._begins[edge] = found
+        return found
 
 
 def _sorted(places: Ints, history: History, part: Ints | slice) -> Ints:
@@ -124,18 +160,17 @@ def _in_time(asked: Asked) -> Ints:
     return np.argsort(((code + 1) << bits) | (at_us - least))
 
 
-def _counting(
-    history: History, slot: int, chosen: Ints, axis: _Axis, order: Ints, code: Ints, time: Ints
-) -> _Counting:
-    held = history.held[slot]
-    if held.counts is not None:
-        counts = held.counts[chosen]
-        chosen, order = chosen[counts], order[counts]
-    return _Counting(
-        places=axis.places[order],
-        events=Events(code[order], time[order], held.values[chosen]),
-        arrival=None if history.arrival is None else history.arrival[chosen],
-        until=None if history.until is None else history.until[chosen],
+def _deliveries(
+    history: History, chosen: Ints, order: Ints, axis: _Axis, code: Ints, time: Ints, asked: Asked
+) -> _Deliveries:
+    return _Deliveries(
+        axis,
+        axis.places[order],
+        code[order],
+        time[order],
+        None if history.arrival is None else history.arrival[chosen],
+        None if history.until is None else history.until[chosen],
+        asked.code,
     )
 
 
@@ -151,33 +186,28 @@ def _alike(history: History, slot: int) -> list[tuple[list[WindowFeature], list[
 
 
 def _windows(
-    features: list[WindowFeature], counting: _Counting, axis: _Axis, asked: Asked, lateness_us: int
+    features: list[WindowFeature], events: Events, deliveries: _Deliveries, asked: Asked, lateness_us: int
 ) -> list[Values]:
     """The features, all of one window, at each decision."""
     width_us, delay_us = features[0].width_us, features[0].delay_us
     end = asked.at_us - delay_us
-    nobody = asked.code < 0
-    high = np.searchsorted(counting.places, axis.of(asked.code, end))
-    if width_us is None:
-        low = np.searchsorted(counting.places, (asked.code - axis.first) << axis.bits)
-    else:
-        low = np.searchsorted(counting.places, axis.of(asked.code, end - width_us))
-    low[nobody] = high[nobody] = 0
-    values = reduce_windows(features, counting.events, low, high, asked.at_us)
+    high = deliveries.begin((delay_us, 0), asked.at_us)
+    low = deliveries.begin(None if width_us is None else (delay_us, width_us), asked.at_us)
+    values = reduce_windows(features, events, low, high, asked.at_us)
     known = asked.at_us if asked.known_us is None else asked.known_us
     hidden = np.zeros(low.shape, dtype=bool)
-    if counting.arrival is not None and (asked.known_us is not None or lateness_us > delay_us):
-        hidden |= extremes(np.maximum, counting.arrival, low, high, empty=-FOREVER) > known
-    elif counting.arrival is None and asked.known_us is not None:  # not all that happened need be known
+    if deliveries.arrival is not None and (asked.known_us is not None or lateness_us > delay_us):
+        hidden |= extremes(np.maximum, deliveries.arrival, low, high, empty=-FOREVER) > known
+    elif deliveries.arrival is None and asked.known_us is not None:  # not all that happened need be known
         hidden |= (asked.known_us < end) & (high > low)
-    if counting.until is not None:
-        hidden |= extremes(np.minimum, counting.until, low, high, empty=FOREVER) <= known
+    if deliveries.until is not None:
+        hidden |= extremes(np.minimum, deliveries.until, low, high, empty=FOREVER) <= known
     some = np.flatnonzero(hidden)
     for part in chunks(low[some], high[some]):
         rows = some[part]
         for whole, part_values in zip(
             values,
-            _seen(features, counting, low[rows], high[rows], known[rows], asked.at_us[rows]),
+            _seen(features, events, deliveries, low[rows], high[rows], known[rows], asked.at_us[rows]),
             strict=True,
         ):
             whole[rows] = part_values
@@ -185,15 +215,21 @@ def _windows(
 
 
 def _seen(
-    features: list[WindowFeature], counting: _Counting, low: Ints, high: Ints, known: Ints, at_us: Ints
+    features: list[WindowFeature],
+    events: Events,
+    deliveries: _Deliveries,
+    low: Ints,
+    high: Ints,
+    known: Ints,
+    at_us: Ints,
 ) -> list[Values]:
     """The features over windows of which only some deliveries are visible."""
     window, event = pairs(low, high)
     then = known[window]
-    arrival = counting.events.time if counting.arrival is None else counting.arrival
+    arrival = events.time if deliveries.arrival is None else deliveries.arrival
     seen = arrival[event] <= then
-    if counting.until is not None:
-        seen &= counting.until[event] > then
+    if deliveries.until is not None:
+        seen &= deliveries.until[event] > then
     window, event = window[seen], event[seen]
-    visible = Events(window, counting.events.time[event], counting.events.values[event])
+    visible = Events(window, events.time[event], events.values[event])
     return reduce_windows(features, visible, *bounds(window, low.size), at_us)
