@@ -41,7 +41,47 @@ def test_a_file_of_rows_becomes_a_live_release(name: str, ending: str, tmp_path:
     assert live.code == 0, live.err
     assert "is live" in live.out
     if name == "breast-cancer":
+        _documented(home, shell)
         _after(home, shell)
+
+
+def _documented(home: Path, shell: Shell) -> None:
+    """A live release has its documents; what people still have to write is asked for, and their files are theirs."""
+    written = shell(home, "document", "write", "champion", "--json")
+    assert written.code == 0, written.err
+    names = {Path(one).name for one in written.document["result"]["files"]}
+    assert {
+        "one-page.html",
+        "model-card.md",
+        "technical-file.md",
+        "ml-bom.cdx.json",
+        "ml-test-score.md",
+    } <= names
+    assert all((home / "documents" / one).exists() for one in names)
+    assert written.document["result"]["missing"]["technical-file"] > 0
+
+    asked = shell(home, "document", "prose", "--begin", "--json")
+    assert (asked.code, len(asked.document["result"]["begun"]) > 20) == (1, True)
+    note = home / "prose" / "one-page" / "objection.md"
+    note.write_text(
+        note.read_text(encoding="utf-8").replace("by:", "by: you") + "\nWrite to the clinic.\n",
+        encoding="utf-8",
+    )
+    words = note.read_bytes()
+    assert shell(home, "document", "write").code == 0
+    assert note.read_bytes() == words
+    assert "Write to the clinic." in (home / "documents" / "one-page.md").read_text(encoding="utf-8")
+
+    scored = shell(home, "document", "score", "--json").document["result"]
+    assert len(scored["tests"]) == 28
+    assert scored["score"] == min(scored["sums"].values())
+    told = {one["test"]: one for one in scored["tests"]}
+    assert (told["M1"]["points"], told["I6"]["points"]) == (1.0, 0.0)
+
+    (home / "documents" / "one-page.md").write_text("mine", encoding="utf-8")
+    refused = shell(home, "document", "write")
+    assert (refused.code, "document.edited" in refused.err) == (2, True)
+    assert shell(home, "document", "write", "nothing-of-that-name").code == 2
 
 
 def _after(home: Path, shell: Shell) -> None:
