@@ -28,6 +28,7 @@ from geartrain.engine.arms import costs_of
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.ingesting import QUARANTINE
 from geartrain.engine.logbook import DECISIONS, FEATURE
+from geartrain.engine.plausible_live import LATEST, live_plausibility
 from geartrain.engine.products import Product
 from geartrain.engine.releasing import releases
 from geartrain.engine.rows import OUTCOMES, data_of, read_table
@@ -100,7 +101,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         _QUIET,
         [[one.incident, one.since.isoformat()] for one in seen.quiet],
     )
-    live = watch.findings(now=now)
+    live = (*watch.findings(now=now), *_asked(workspace, contract, loaded, known, now=now))
     findings = _all_findings(contract, (*live, *feeds), now=now)
     _record(workspace, product, reign.release, findings, now=now)
     return Watched(
@@ -229,6 +230,17 @@ def _watch(
         replaced=replaced,
     )
     return watch, tuple(missing)
+
+
+def _asked(
+    workspace: Workspace, contract: Contract, loaded: Loaded, known: pl.DataFrame, *, now: datetime
+) -> tuple[Finding, ...]:
+    """What the expert's clauses say of the latest decisions, before anybody knows what came."""
+    if known.height == 0:
+        return ()
+    latest = known.tail(LATEST)
+    columns = _raw_columns(workspace, contract, latest, now=now)
+    return live_plausibility(contract, loaded, _features(latest), columns, now=now)
 
 
 def _features(known: pl.DataFrame) -> pl.DataFrame:
