@@ -125,7 +125,7 @@ SLIPS = {
         ("{rises_with: noise_db,", "{rises_with: noise_db, falls_with: age,"),
         ('96:3 plausibility.louder_is_worse: says two things at once | {rises_with: "noise_db", falls_with: "age", '
         "at_most: 0.02... | exactly one of rises_with, falls_with, forbidden, largest_share, proxy_of, stable_across, "
-        "invariant_to, cases, earns_its_place"),
+        "invariant_to, cases, earns_its_place, robust_to"),
     ),
     "no reason": (
         ("because: water rates are the same everywhere", "because: ..."),

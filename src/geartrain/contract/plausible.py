@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from geartrain.contract.desk import Desk
-from geartrain.contract.promises import Definition, FairnessText, PlausibilityText
+from geartrain.contract.promises import Definition, FairnessText, PlausibilityText, RobustText
 from geartrain.contract.promising import clause_at
 from geartrain.contract.reading import Path
 from geartrain.contract.scalars import nearest_of
@@ -25,17 +25,7 @@ def plausibility_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator
         place = ("plausibility", name)
         kind = text.kind
         value = getattr(text, kind)
-        match kind:
-            case "largest_share":
-                parameters: dict[str, Parameter] = {}
-            case "forbidden" | "earns_its_place":
-                parameters = {"columns": tuple(sorted(set(value)))}
-            case "cases":
-                parameters = {"cases": _cases(desk, place, text, decision)}
-            case "proxy_of":
-                parameters = {"attribute": value}
-            case _:
-                parameters = {"column": value}
+        parameters = _parameters(desk, place, text, decision)
         if kind in {"rises_with", "falls_with", "invariant_to", "stable_across", "proxy_of"}:
             desk.check_column((*place, kind), value)
         if kind == "earns_its_place":
@@ -51,7 +41,7 @@ def plausibility_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator
         if text.where is not None:
             desk.check_expression((*place, "where"), text.where)
         bound = value if kind == "largest_share" else _bound(text)
-        if kind != "stable_across" and bound > 1:
+        if kind not in {"stable_across", "robust_to"} and bound > 1:
             desk.wrong((*place, "at_most"), "a share lies from 0 to 1", found=bound, expected="such as 0.02")
         yield clause_at(
             desk,
@@ -64,6 +54,36 @@ def plausibility_clauses(desk: Desk, decision: DecisionTerms | None) -> Iterator
             where=text.where,
             parameters=parameters,
         )
+
+
+def _parameters(
+    desk: Desk, place: Path, text: PlausibilityText, decision: DecisionTerms | None
+) -> dict[str, Parameter]:
+    value = getattr(text, text.kind)
+    match text.kind:
+        case "largest_share":
+            return {}
+        case "forbidden" | "earns_its_place":
+            return {"columns": tuple(sorted(set(value)))}
+        case "cases":
+            return {"cases": _cases(desk, place, text, decision)}
+        case "proxy_of":
+            return {"attribute": value}
+        case "robust_to":
+            return _corruption(desk, place, value)
+        case _:
+            return {"column": value}
+
+
+def _corruption(desk: Desk, place: Path, text: RobustText) -> dict[str, Parameter]:
+    for column in text.columns:
+        desk.check_column((*place, "robust_to", text.corruption), column)
+    parameters: dict[str, Parameter] = {
+        "column": text.columns[0],
+        "corruption": text.corruption,
+        "share": text.share,
+    }
+    return {**parameters, "with": text.columns[1]} if len(text.columns) == 2 else parameters
 
 
 def _bound(text: PlausibilityText) -> float:

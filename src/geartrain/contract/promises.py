@@ -129,11 +129,11 @@ class SuccessClause(Promise):
     of_class: Annotated[AsText | None, Field(alias="class")] = None
     """For metrics of one class: which."""
     k: Annotated[int, Field(ge=1)] | None = None
-    """precision_at_capacity: how many cases; the decision's capacity where left out."""
+    """Metrics of a capacity: how many cases; the decision's capacity where left out."""
     period: PositiveDuration | None = None
-    """precision_at_capacity: the time in which they fall."""
+    """Metrics of a capacity: the time in which they fall."""
     entity: ColumnName | None = None
-    """precision_at_capacity: the column whose distinct values are counted."""
+    """Metrics of a capacity: the column whose distinct values are counted."""
     known: ColumnName | None = None
     """precision_at_capacity: the column that says which entities were known before and are not looked at."""
     bins: Annotated[int, Field(ge=2, le=100)] | None = None
@@ -235,9 +235,47 @@ KINDS = (
     "invariant_to",
     "cases",
     "earns_its_place",
+    "robust_to",
 )
 #: Kinds for which nobody can guess how much is too much.
-_NEED_A_BOUND = ("proxy_of", "stable_across")
+_NEED_A_BOUND = ("proxy_of", "stable_across", "robust_to")
+
+
+class RobustText(Section):
+    """What goes wrong with one column on its way to the model; exactly one of the five."""
+
+    missing: ColumnName | None = None
+    """Its value stays away."""
+    noise: ColumnName | None = None
+    """Its value trembles by a quarter of its spread."""
+    unit: ColumnName | None = None
+    """Its value comes a thousand times too large, in another unit."""
+    unseen: ColumnName | None = None
+    """Its value is one that nobody has seen."""
+    swapped: Annotated[list[ColumnName], Field(min_length=2, max_length=2)] | None = None
+    """Two columns change places."""
+    share: Annotated[Share, Field(gt=0)] = 1.0
+    """In which share of the rows it happens; in all where left out."""
+
+    @property
+    def corruption(self) -> str:
+        """Which of the five it is."""
+        return next(kind for kind in CORRUPTIONS if getattr(self, kind) is not None)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column, or the two that change places."""
+        named = getattr(self, self.corruption)
+        return (named,) if isinstance(named, str) else tuple(named)
+
+    @model_validator(mode="after")
+    def _is_one_corruption(self) -> Self:
+        if sum(getattr(self, kind) is not None for kind in CORRUPTIONS) != 1:
+            raise wrong("what goes wrong?", expected="exactly one of " + ", ".join(CORRUPTIONS))
+        return self
+
+
+CORRUPTIONS = ("missing", "noise", "unit", "unseen", "swapped")
 
 
 class PlausibilityText(Promise):
@@ -262,6 +300,8 @@ class PlausibilityText(Promise):
     """Rows whose right answer everyone agrees on, and changes that must leave or move the answer."""
     earns_its_place: Columns | None = None
     """Columns that must carry more than the same column would by luck; `at_most` bounds that chance."""
+    robust_to: RobustText | None = None
+    """The cost must not rise by more than `at_most` of itself when this goes wrong."""
     at_most: Annotated[Number, Field(ge=0)] | None = None
     """The share of violations that is tolerated; 0 where left out (0.05 for `earns_its_place`)."""
     where: Condition | None = None

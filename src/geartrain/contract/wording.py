@@ -164,6 +164,28 @@ def _integrity(clause: Clause) -> str:
             )
 
 
+def _corruption(clause: Clause) -> str:
+    """What goes wrong, such as `income is missing in 10 % of the rows`."""
+    column, part = clause.parameter("column"), clause.parameter("share")
+    rows = (
+        f" in {number(round(float(part) * 100, 6))} % of the rows"
+        if isinstance(part, float) and part < 1
+        else ""
+    )
+    match clause.parameter("corruption"):
+        case "missing":
+            words = "is missing"
+        case "noise":
+            words = "moves by a quarter of its spread"
+        case "unit":
+            words = "comes a thousand times too large"
+        case "unseen":
+            words = "has a value that nobody has seen"
+        case _:
+            words = f"and {clause.parameter('with')} change places"
+    return f"{column} {words}{rows}"
+
+
 def _plausibility(clause: Clause) -> str:
     column = clause.parameter("column")
     share = f"{number(round(clause.bound * 100, 6))} %"
@@ -188,6 +210,8 @@ def _plausibility(clause: Clause) -> str:
             )
         case "invariant_to":
             return f"the answer does not change with {column}{where}{but}"
+        case "robust_to":
+            return f"the cost rises by at most {share} of itself when {_corruption(clause)}{where}"
         case "earns_its_place":
             return f"luck would give none of {_listed(clause)} its weight in more than {share} of the tries"
         case _:

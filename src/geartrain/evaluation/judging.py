@@ -22,6 +22,7 @@ from geartrain.evaluation.lift import Lift
 from geartrain.evaluation.metrics import USUAL, measure
 from geartrain.evaluation.model_view import ModelView
 from geartrain.evaluation.plausibility import check
+from geartrain.evaluation.robustness import robustness
 from geartrain.evaluation.saying import sentence_of
 from geartrain.evaluation.score_metrics import confidence_and_truth
 from geartrain.stats.calibration import Bin, reliability
@@ -60,6 +61,7 @@ class Report:
         groups: What the model does to each group that a fairness clause named.
         impossible: Fairness clauses that exclude each other at the base rates of these rows.
         explanation: What the answers rest on; None where the model was not at hand.
+        robustness: What missing values tell, and what corrupted input costs most; before a release only.
     """
 
     contract: str
@@ -75,6 +77,7 @@ class Report:
     groups: tuple[GroupTable, ...] = ()
     impossible: tuple[Impossibility, ...] = ()
     explanation: Explanation | None = None
+    robustness: tuple[Shown, ...] = ()
 
     @property
     def id(self) -> str:
@@ -91,6 +94,7 @@ class Report:
             self.slices,
             self.groups,
             self.lift,
+            self.robustness,
         )
         return digest((self.contract, self.stage, self.rows, findings, rest, self.explanation))
 
@@ -143,6 +147,7 @@ def evaluate(
         groups=tables,
         impossible=impossibilities(due, tables),
         explanation=explained(evidence, model) if usual else None,
+        robustness=_robustness(evidence, model) if usual and stage is Stage.RELEASE else (),
     )
 
 
@@ -175,7 +180,7 @@ def finding_of(clause: Clause, value: Measured, *, stage: Stage, now: datetime) 
         needed = relevant_for_proportion(value.value, clause.bound, confidence=value.confidence)
         if needed is not None:
             finding = judge(clause, replace(value, relevant_needed=needed), stage=stage, now=now)
-    if clause.section == "plausibility":
+    if clause.section in {"plausibility", "fairness"}:
         return replace(finding, message=sentence_of(clause, finding, value.note))
     return finding
 
@@ -184,6 +189,12 @@ def _shown(name: str, value: Measured, *, where: str | None = None, relative_to:
     if isinstance(value, Unmeasured):
         return Shown(name=name, where=where, relative_to=relative_to, reason=value.reason)
     return Shown(name=name, where=where, relative_to=relative_to, measurement=value)
+
+
+def _robustness(evidence: Evidence, model: ModelView | None) -> tuple[Shown, ...]:
+    if model is None or len(evidence) == 0:
+        return ()
+    return tuple(_shown(name, value) for name, value in robustness(evidence, model))
 
 
 def _baselines(evidence: Evidence) -> tuple[Shown, ...]:

@@ -21,6 +21,7 @@ from geartrain.evaluation.known_cases import cases
 from geartrain.evaluation.model_view import ModelView, asked_rows, bands, reads
 from geartrain.evaluation.null_importance import earns_its_place
 from geartrain.evaluation.responses import falls_with, invariant_to, rises_with
+from geartrain.evaluation.robustness import robust_to
 from geartrain.evaluation.scene import Scene
 from geartrain.evaluation.stability import stable_across
 from geartrain.stats.ranking import auc
@@ -135,7 +136,11 @@ ASKED: Mapping[str, Asking] = {
     "cases": cases,
 }
 #: Kinds that need the truth.
-JUDGED: Mapping[str, Judging] = {"stable_across": stable_across, "earns_its_place": earns_its_place}
+JUDGED: Mapping[str, Judging] = {
+    "stable_across": stable_across,
+    "earns_its_place": earns_its_place,
+    "robust_to": robust_to,
+}
 #: Kinds that ask about the features' values, not about the model: alike for all models of the same rows.
 ABOUT_ROWS = ("proxy_of", "earns_its_place")
 #: Every kind of plausibility clause.
