@@ -21,7 +21,13 @@ from geartrain.domain.roles import Role
 from geartrain.domain.task import Task
 from geartrain.errors import FeatureInvalid
 from geartrain.features.checking import check_features, default_features
-from geartrain.features.declaring import request, window
+from geartrain.features.declaring import function, lookup, request, window
+
+
+def twice(batch):
+    import pyarrow.compute as pc
+
+    return pc.multiply(batch[0], 2.0)
 
 
 def field(name: str, kind: FieldType = FieldType.NUMBER, **more: object) -> FieldTerms:
@@ -108,6 +114,11 @@ def test_good_features_pass() -> None:
                 *window("transactions", entity="card", over="1d", last="country", type="category"),
                 *window("transactions", entity="card", over="1d", delay="7d", ratio="fraud"),
                 *window("chargebacks", entity="terminal", over="7d", ratio="fraud"),
+                lookup(
+                    "known_as", "chargebacks", entity="id", key="case", column="terminal", type="category"
+                ),
+                function("double", twice, numbers=("amount",)),
+                function("again", twice, numbers=("double",)),
             )
         ),
         CONTRACT,
@@ -129,6 +140,15 @@ def test_good_features_pass() -> None:
         (window("transactions", entity="card", sum="colour"), "no such column", "colour"),
         (window("transactions", entity="card", count=True, where="colour > 1"), "no such column", "colour"),
         (window("transactions", entity="card", sum="country"), "is no number", "country: string"),
+        ((lookup("x", "logins", entity="card"),), "no such source", "logins"),
+        ((lookup("x", "chargebacks", entity="case", column="fraud"),), "no such column", "case"),
+        ((lookup("x", "chargebacks", entity="card", column="fraud"),), "no such column", "card"),
+        ((lookup("colour", "transactions", entity="card"),), "no such column", "colour"),
+        ((lookup("country", "transactions", entity="card"),), "declared as a number", "string"),
+        ((lookup("fraud", "transactions", entity="card"),), "reads the label", "fraud"),
+        ((function("x", twice, numbers=("fraud",)),), "reads the label", "fraud"),
+        ((function("x", twice, texts=("terminal",)),), "forbids", "terminal"),
+        ((function("x", twice, numbers=("colour",)),), "no such column", "colour"),
         (
             window("transactions", entity="card", ratio="fraud", delay="6d"),
             "sooner than they are known",

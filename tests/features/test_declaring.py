@@ -10,7 +10,7 @@ import pytest
 from geartrain.domain.features import Aggregation, FeatureSet, FeatureType, WindowFeature
 from geartrain.domain.wire import decode, encode
 from geartrain.errors import FeatureInvalid
-from geartrain.features.declaring import feature_set, request, window
+from geartrain.features.declaring import feature_set, function, lookup, request, window
 
 COUNT = WindowFeature(name="n", source="s", entity="e", aggregation=Aggregation.COUNT)
 
@@ -134,3 +134,28 @@ def test_a_window_that_cannot_be_read_is_refused(asked: dict[str, object]) -> No
 
     assert refused.value.where == "window on tx by card"
     assert refused.value.hint
+
+
+def test_lookups_and_functions_need_something_to_read() -> None:
+    """An empty column, an expression that is none and a function without input are refused together."""
+
+    def one(batch):
+        return batch
+
+    with pytest.raises(FeatureInvalid) as refused:
+        feature_set(
+            lookup("a", "t", entity="e", column=" "),
+            lookup("b", "t", entity="e", where="c >"),
+            function("c", one),
+        )
+
+    assert refused.value.where == "a, b: where, c"
+
+
+def test_the_digest_of_windows_and_requests_is_what_it_was() -> None:
+    """Releases name their definitions by digest: a new kind of feature must not rename the old ones."""
+    features = feature_set(
+        request("amount"), *window("tx", entity="card", over="1d", count=True, mean="amount")
+    )
+
+    assert features.id == "ac8c0035c8e782606fec94cd0e360d0978dc8bba03ca6203d5d708f757a246a9"

@@ -153,3 +153,39 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "_MOST_PAIRS", 7)
 
     assert point_in_time(features, events, {"paid": events}, keys=KEYS).equals(whole)
+
+
+@pytest.mark.parametrize("kind", ["near", "far", "negative", "text", "other widths"])
+@pytest.mark.parametrize("years", [0.01, 300])
+def test_entities_and_times_of_any_size(kind: str, years: float) -> None:
+    """Keys near each other or 2^60 apart, of any type, and centuries of microseconds: the counts of brute force."""
+    rng = np.random.default_rng(11)
+    spread = {"near": 1, "far": 2**56, "negative": -(2**20), "text": 1, "other widths": 1}[kind]
+    keys, asked = rng.integers(0, 12, 600) * spread, rng.integers(0, 16, 90) * spread
+    span = int(years * 365 * 86_400_000_000)
+    times, ats = rng.integers(-span // 2, span // 2, 600), rng.integers(-span // 2, span // 2, 90)
+    clock = pl.Datetime("us", "UTC")
+    events = pl.DataFrame({"id": np.arange(600), "card": keys, "_event_time": times}).with_columns(
+        pl.col("_event_time").cast(clock)
+    )
+    decisions = pl.DataFrame({"card": asked, "_event_time": ats}).with_columns(
+        pl.col("_event_time").cast(clock)
+    )
+    if kind == "text":
+        events, decisions = (one.with_columns(pl.col("card").cast(pl.String)) for one in (events, decisions))
+    if kind == "other widths":
+        events = events.with_columns(pl.col("card").cast(pl.Int16))
+        decisions = decisions.with_columns(pl.col("card").cast(pl.UInt64))
+    width = span // 5
+    features = feature_set(
+        *window("paid", entity="card", over=(timedelta(microseconds=width), None), count=True)
+    )
+    events = events.with_columns(_arrival_time="_event_time")
+
+    for at_once in (10**9, 50):
+        found = point_in_time(features, decisions, {"paid": events}, keys=KEYS, events_at_once=at_once)
+        before = (keys[None, :] == asked[:, None]) & (times[None, :] < ats[:, None])
+        inside = before & (times[None, :] >= ats[:, None] - width)
+        assert found.rows() == list(
+            zip(inside.sum(axis=1).astype(float), before.sum(axis=1).astype(float), strict=True)
+        )

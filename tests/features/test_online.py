@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from geartrain.errors import FeatureInvalid
-from geartrain.features.declaring import feature_set, request, window
+from geartrain.features.declaring import feature_set, lookup, request, window
 from geartrain.features.online import OnlineFeatures
 
 FEATURES = feature_set(
@@ -57,6 +57,16 @@ def test_of_equal_arrivals_the_last_delivered_counts() -> None:
         "card_count_10us": 1.0,
         "card_last_shop_10us": "butcher",
     }
+
+
+def test_feeds_are_what_windows_read() -> None:
+    """A table that changes slowly is read too, but its silence says nothing about the features' age."""
+    features = feature_set(
+        *window("paid", entity="card", over="1d", count=True), lookup("limit", "limits", entity="card")
+    )
+    state = OnlineFeatures(features, keys={**KEYS, "limits": "version"})
+
+    assert (tuple(state.sources), state.feeds) == (("paid", "limits"), ("paid",))
 
 
 def test_ids_at_one_moment_stand_in_their_order() -> None:
