@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from geartrain.documents.chart_nouns import (
@@ -274,6 +274,7 @@ def test_ticks_cover_the_values_and_are_few(low, width, most) -> None:
 
 
 @given(low=st.floats(1e-6, 1e3), ratio=st.floats(1, 1e6))
+@example(low=999.9999999999999, ratio=1.0)
 @settings(deadline=None, max_examples=100)
 def test_logarithmic_ticks_enclose_the_values(low, ratio) -> None:
     """Also where all values are the same."""

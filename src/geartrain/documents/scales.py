@@ -54,6 +54,8 @@ def linear_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
 def log_ticks(low: float, high: float) -> tuple[float, ...]:
     """Powers of ten around *low* to *high*; with 2 and 5 between them where they are few."""
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    # The logarithm of a value just under a power of ten rounds to that power.
+    first, last = first - (10.0**first > low), last + (10.0**last < high)
     last = max(last, first + 1)
     steps = (1, 2, 5) if last - first <= 2 else (1,)
     ticks = [step * 10.0**power for power in range(first, last) for step in steps] + [10.0**last]
