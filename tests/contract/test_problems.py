@@ -118,7 +118,7 @@ SLIPS = {
     "metric of another task": (
         ("metric: expected_cost, at_most: 0.9, relative_to: loud", "metric: r2, at_least: 0.9"),
         ("43:19 success.beats_the_ear.metric: `r2` cannot be measured on a binary decision | r2 | one of expected_cost, "
-        "cost_per_1000, recall, precision, specificity, f1, accuracy, auc, average_precision, precision_at_capacity, "
+        "cost_per_1000, recall, precision, specificity, f1, accuracy, auc, average_precision, precision_at_capacity, cost_within_capacity, "
         "calibration_error, calibration_at_threshold, brier, log_loss, abstention_rate, coverage"),
     ),
     "two kinds at once": (

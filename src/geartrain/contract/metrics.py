@@ -57,6 +57,8 @@ METRICS: dict[str, Metric] = {
         Metric(name="average_precision", words="average precision", good=_UP, parameters=_CLASS),
         Metric(name="precision_at_capacity", words="precision among the cases that can be acted on", good=_UP,
                parameters=("k", "period", "entity", "known", "class")),
+        Metric(name="cost_within_capacity", words="the cost of a decision where only so many can be acted on", good=_DOWN,
+               low=None, high=None, parameters=("k", "period", "entity")),
         Metric(name="calibration_error", words="calibration error", good=_DOWN, parameters=("bins", "class")),
         Metric(name="calibration_at_threshold", words="the calibration error where the decision turns", good=_DOWN,
                parameters=_CLASS),

@@ -105,7 +105,7 @@ def _check_metric(
             found=text.of_class,
             expected=nearest_of(text.of_class, decision.classes),
         )
-    if metric.name == "precision_at_capacity" and text.k is None and decision.capacity is None:
+    if metric.name.endswith("_capacity") and text.k is None and decision.capacity is None:
         desk.wrong(
             place,
             "nothing says how many cases can be acted on",

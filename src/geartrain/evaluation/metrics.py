@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from geartrain.domain.clause import Parameter
 from geartrain.domain.task import Task
 from geartrain.errors import ExpressionInvalid
-from geartrain.evaluation import action_metrics, cost_metrics, score_metrics, value_metrics
+from geartrain.evaluation import action_metrics, capacity_metrics, cost_metrics, score_metrics, value_metrics
 from geartrain.evaluation.action_metrics import Parameters
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 
@@ -20,6 +20,7 @@ Metric = Callable[[Evidence, Mask, Parameters], Measured]
 METRICS: Mapping[str, Metric] = {
     "expected_cost": cost_metrics.expected_cost,
     "cost_per_1000": cost_metrics.cost_per_1000,
+    "cost_within_capacity": capacity_metrics.cost_within_capacity,
     "recall": action_metrics.recall,
     "precision": action_metrics.precision,
     "specificity": action_metrics.specificity,
