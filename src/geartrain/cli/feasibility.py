@@ -58,7 +58,7 @@ def feasibility(
     """Say for every promise whether it can be kept and proven with the rows at hand.
 
     Quick models are tried on the rows that are free to learn from; the sealed rows are only
-    counted. A promise that cannot be kept is exit code 1.
+    counted. A promise that cannot be kept, or rows that train no model, are exit code 1.
     """
     from geartrain.cli.working import begin
     from geartrain.engine.feasible import examine
@@ -77,13 +77,14 @@ def feasibility(
     )
     return Answer(
         schema="feasibility/2",
-        ok=not any(one.verdict is Verdict.CANNOT for one in found.prospects),
+        ok=not found.why_not and not any(one.verdict is Verdict.CANNOT for one in found.prospects),
         result={
             "product": product.name,
             "prospects": found.prospects,
             "margins": found.margins,
             "findings": found.findings,
             "statements": found.statements,
+            "why_not": found.why_not,
         },
         text="\n".join(told(found)),
     )
@@ -114,7 +115,9 @@ def told(found: Feasibility) -> Iterator[str]:
         for one in found.margins:
             yield from _prospect(one)
     yield ""
-    yield from _wrapped(_next_step(counts[Verdict.CANNOT], len(found.prospects)), first="", rest="")
+    yield from _wrapped(
+        _next_step(counts[Verdict.CANNOT], len(found.prospects), found.why_not), first="", rest=""
+    )
 
 
 def _heading(text: str) -> str:
@@ -139,7 +142,9 @@ def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
     )
 
 
-def _next_step(cannot: int, promises: int) -> str:
+def _next_step(cannot: int, promises: int, why_not: str) -> str:
+    if why_not:
+        return f"no model can be trained on these rows: {why_not}"
     if cannot:
         return (
             f"{cannot} of {promises} promises cannot be kept as they stand: bring rows, mend what is named"

@@ -25,7 +25,7 @@ from geartrain.domain.rule import rule_of
 from geartrain.engine.bench import Bench, Builder, Document, bench_of
 from geartrain.engine.feed_history import feed_history
 from geartrain.engine.growing import grow, margins
-from geartrain.engine.oddities import oddities
+from geartrain.engine.oddities import oddities, quarantined
 from geartrain.engine.products import Product
 from geartrain.engine.rows import Rows, classes_of, data_of, frame_bytes, take_rows, truth_of
 from geartrain.engine.shuffling import neighbours, shuffled
@@ -126,7 +126,7 @@ def _facts(
         else (),
         choosing_share=shares[1] / sum(shares),
         proving_share=shares[2] / sum(shares),
-        oddities=oddities(builder.product.features, looked),
+        oddities=(*quarantined(builder.workspace, contract), *oddities(builder.product.features, looked)),
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import polars as pl
 
 from geartrain.domain.columns import numbers, values_of
+from geartrain.domain.contract import Contract
 from geartrain.domain.features import Feature, FeatureSet, FeatureType
+from geartrain.engine.repairing import waiting_rows
 from geartrain.engine.rows import Rows
+from geartrain.engine.workspace import Workspace
 from geartrain.evaluation.model_view import reads
 
 #: Fewer rows than this say nothing about anything, and that is said first.
@@ -28,6 +33,16 @@ def oddities(features: FeatureSet, rows: Rows) -> tuple[str, ...]:
     for one in features.features:
         if one.name in rows.features.columns:
             told += _of(one, rows.features.get_column(one.name), rows)
+    return tuple(told)
+
+
+def quarantined(workspace: Workspace, contract: Contract) -> tuple[str, ...]:
+    """How many rows wait at the door and therefore take no part, and what keeps most of them there."""
+    told = []
+    for source, waiting in waiting_rows(workspace, contract).items():
+        reasons = Counter(reason for one in waiting for reason in one.reasons)
+        why = f", most often because `{reasons.most_common(1)[0][0]}`" if reasons else ""
+        told.append(f"{len(waiting):,} rows of `{source}` wait in quarantine and take no part{why}")
     return tuple(told)
 
 

@@ -19,17 +19,15 @@ from geartrain.domain.rule import DecisionRule
 from geartrain.errors import Problem
 from geartrain.evaluation.baselines import ALWAYS
 from geartrain.evaluation.ceiling import above_the_ceiling, doubt
-from geartrain.evaluation.cost_metrics import expected_cost
 from geartrain.evaluation.evidence import Measured, Unmeasured
 from geartrain.evaluation.judging import finding_of, measured
 from geartrain.evaluation.outlook import curve_of, outlook
+from geartrain.evaluation.overview import overview
 from geartrain.evaluation.prospect import (
     Facts,
     Feasibility,
     Prospect,
     QuickLook,
-    Statement,
-    Topic,
     Verdict,
     figure,
     interval,
@@ -37,14 +35,10 @@ from geartrain.evaluation.prospect import (
 from geartrain.evaluation.proving import COSTS, margin_prospect, rows_to_settle, too_few
 from geartrain.stats.deciding import Indices, realised_cost
 from geartrain.stats.intervals import Labels, ratio
-from geartrain.stats.learning_curve import LearningCurve
 
 SECTIONS = ("success", "fairness", "plausibility", "budget", "data")
 #: The one clause of integrity that can be answered before there is a model.
 TELLING = "columns_that_tell"
-NO_SIGNAL = 0.05
-#: A saving of less than this share is hardly one.
-HARDLY = 0.1
 
 
 def feasibility(
@@ -80,7 +74,8 @@ def feasibility(
         findings=tuple(findings),
         prospects=tuple(prospects),
         margins=tuple(margin_prospect(one, facts) for one in look.margins),
-        statements=_statements(contract, facts, look, contradictions),
+        statements=overview(contract, facts, look, tuple(prospects), contradictions),
+        why_not=look.why_not,
     )
 
 
@@ -275,7 +270,8 @@ def _leaking(clause: Clause, look: QuickLook, now: datetime) -> tuple[Finding, P
     if finding.status is Status.KEPT:
         why = "no column that the model would read gives the label away"
         return finding, Prospect(clause=clause.path, verdict=Verdict.CAN, reason=why)
-    return finding, _cannot(clause, "; ".join(one.sentence for one in look.leaks))
+    named = ", ".join(f"`{one.column}`" for one in look.leaks)
+    return finding, _cannot(clause, f"too good to be true, as told above: {named}")
 
 
 def _feed(clause: Clause, look: QuickLook, now: datetime) -> tuple[Finding, Prospect]:
@@ -292,131 +288,3 @@ def _feed(clause: Clause, look: QuickLook, now: datetime) -> tuple[Finding, Pros
     return finding, Prospect(
         clause=clause.path, verdict=Verdict.UNKNOWN, reason=f"it was not always kept so far: {seen.note}"
     )
-
-
-def _statements(
-    contract: Contract, facts: Facts, look: QuickLook, contradictions: tuple[Problem, ...]
-) -> tuple[Statement, ...]:
-    told = [
-        *((Topic.ROWS, one) for one in _rows(facts)),
-        *((Topic.WITHOUT, one) for one in _without(contract, facts, look)),
-        *((Topic.SIGNAL, one) for one in _signal(look)),
-        *((Topic.MORE_ROWS, one) for one in _more_rows(contract, look)),
-        *((Topic.LABELS, one) for one in _labels(look)),
-        *((Topic.LEAKS, one.sentence) for one in look.leaks or ()),
-        *(
-            (Topic.CONTRADICTIONS, f"{one.path}: {one.message}" + (f" ({one.found})" if one.found else ""))
-            for one in contradictions
-        ),
-    ]
-    return tuple(Statement(topic=topic, text=text) for topic, text in told)
-
-
-def _rows(facts: Facts) -> list[str]:
-    counted = ", ".join(f"{count:,} {name}" for name, count in facts.class_counts)
-    told = [f"{facts.rows:,} labelled rows" + (f": {counted}" if counted else "")]
-    if facts.free is not None:
-        told.append(
-            f"{facts.free:,} of them may be learned from and were looked at; about {facts.proving_rows:,} will"
-            " stand sealed, to prove the promises with"
-        )
-    if facts.unlabelled:
-        share = facts.unlabelled / (facts.rows + facts.unlabelled)
-        told.append(
-            f"{facts.unlabelled:,} more rows ({share:.1%}) have no label and were left out; if labels are missing"
-            " for a reason, every figure here is about the others only"
-        )
-    return told + list(facts.oddities)
-
-
-def _without(contract: Contract, facts: Facts, look: QuickLook) -> list[str]:
-    currency = contract.costs.currency if contract.costs else "errors"
-    told = [f"{name} costs {interval(cost)} {currency} a row" for name, cost in facts.trivial_costs]
-    if look.why_not:
-        told.append(f"no quick model: {look.why_not}")
-    if look.quick is None:
-        return told
-    cost = expected_cost(look.quick, look.quick.everything, {})
-    if isinstance(cost, Unmeasured):
-        return [*told, f"what a quick model costs is not measured: {cost.reason}"]
-    told.append(f"{look.model}, tried quickly, costs {interval(cost)} a row")
-    if not facts.trivial_costs:
-        return told
-    name = facts.trivial_costs[0][0]
-    share = expected_cost(look.quick, look.quick.everything, {"relative_to": name})
-    if isinstance(share, Unmeasured):
-        return [*told, f"its value over {name} cannot be said: {share.reason}"]
-    worth = f"{1 - share.value:.0%} ({1 - share.high:.0%} to {1 - share.low:.0%})"
-    if share.low > 1:
-        return [*told, f"even at its good end it is worth less than {name}: a value of {worth}"]
-    return [*told, f"its value over {name} on the same rows, 1 - cost / cost without it: {worth}"]
-
-
-def _signal(look: QuickLook) -> list[str]:
-    told = []
-    if look.signal is not None:
-        one = look.signal
-        words = f"p = {one.p:.2g} in {one.shuffles} shuffles of the labels of {one.rows:,} rows"
-        if one.p <= NO_SIGNAL:
-            told.append(f"yes: what was learned is better than from labels without meaning, {words}")
-        else:
-            told.append(f"not shown: labels without meaning were learned about as well, {words}")
-    if look.nearest is not None:
-        low, high = look.nearest
-        told.append(
-            f"by nearest neighbours, the fewest errors that any model could make lie between {low:.1%} and {high:.1%}"
-            " of the rows"
-        )
-    return told
-
-
-def _more_rows(contract: Contract, look: QuickLook) -> list[str]:
-    if look.quick is None or look.curve is None:
-        return []
-    curve = curve_of(look.quick, look.curve)
-    if isinstance(curve, Unmeasured):
-        return [f"not known: {curve.reason}"]
-    currency = contract.costs.currency if contract.costs else "errors"
-    if not curve.accepted:
-        return [f"not known: {curve.reason}"]
-    sizes = ", ".join(f"{interval(one.expected)} with {one.times:g}x" for one in curve.forecasts)
-    return [
-        (
-            f"{_help(curve)}: a quick model costs {interval(_now(curve))} {currency} a row with"
-            f" {curve.points[-1].rows:,} rows taught, and is expected to cost {sizes}"
-        ),
-        f"why that may be believed: {curve.reason}",
-    ]
-
-
-def _help(curve: LearningCurve) -> str:
-    """Whether ten times the rows change the cost, in a word or two."""
-    now, last = _now(curve), curve.forecasts[-1].expected
-    if last.high < now.value:
-        return "yes"
-    return "hardly" if last.low > now.value - HARDLY * abs(now.value) else "not clearly"
-
-
-def _now(curve: LearningCurve) -> Measurement:
-    point = curve.points[-1]
-    return Measurement(value=point.value, low=point.low, high=point.high)
-
-
-def _labels(look: QuickLook) -> list[str]:
-    told = []
-    if look.twice is not None:
-        one = look.twice
-        told.append(
-            f"two labellers agree on {one.agreed.value:.1%} of {one.agreed.rows:,} rows, kappa {interval(one.kappa)};"
-            f" a perfect model would be measured with an accuracy of {interval(one.accuracy_ceiling)}"
-        )
-    if look.noise is not None:
-        noise = look.noise
-        ceiling = f"accuracy {interval(noise.accuracy_ceiling)}"
-        if noise.auc_ceiling is not None:
-            ceiling += f", AUC {interval(noise.auc_ceiling)}"
-        told.append(
-            f"{noise.rate.value:.1%} ({noise.rate.low:.1%} to {noise.rate.high:.1%}) of the labels look wrong or"
-            f" belong to rows that are hard for any model; if they are wrong, the best that can be measured is {ceiling}"
-        )
-    return told

@@ -98,6 +98,11 @@ class Signal:
     shuffles: int
     rows: int
 
+    @property
+    def best_possible(self) -> bool:
+        """Whether no shuffle did as well: then p is as small as so many shuffles allow."""
+        return self.p * (1 + self.shuffles) < 1.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Margin:
@@ -194,12 +199,17 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feasibility:
-    """What can be said before training: findings, a verdict per clause, margins, and plain sentences."""
+    """What can be said before training: findings, a verdict per clause, margins, and plain sentences.
+
+    Attributes:
+        why_not: Why these rows train no model at all; empty where they do.
+    """
 
     findings: tuple[Finding, ...]
     prospects: tuple[Prospect, ...]
     margins: tuple[Prospect, ...]
     statements: tuple[Statement, ...]
+    why_not: str = ""
 
 
 def figure(value: float) -> str:

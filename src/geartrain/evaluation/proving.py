@@ -182,16 +182,18 @@ def _for_two_groups(clause: Clause, facts: Facts) -> Prospect | None:
     smallest = clause.parameter("smallest_group")
     if not isinstance(smallest, int | float) or facts.proving_rows >= 2 * smallest:
         return None
+    rows = rows_for(2 * int(smallest), 1.0, facts)
     return Prospect(
         clause=clause.path,
         verdict=Verdict.CANNOT,
         reason=(
             f"two groups of {int(smallest)} rows are the least that is judged;"
             f" the sealed pool will hold {facts.proving_rows:,} rows"
+            + (f" (at least {rows:,} labelled rows in all would do)" if rows else "")
         ),
         relevant=facts.proving_rows,
         relevant_needed=2 * int(smallest),
-        rows_needed=rows_for(2 * int(smallest), 1.0, facts),
+        rows_needed=rows,
     )
 
 

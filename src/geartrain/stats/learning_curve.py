@@ -59,11 +59,18 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What the law says for `times` as many rows, with a bootstrap interval."""
+    """What the law says for `times` as many rows.
+
+    Attributes:
+        expected: The cost then, with a bootstrap interval.
+        change: The cost then less the cost of the largest size that was seen, on the same judged
+            rows: their luck is in both and cancels.
+    """
 
     times: float
     rows: int
     expected: Measurement
+    change: Measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,15 +181,26 @@ def learning_curve(
     made = []
     whole = whole or int(xs[-1])
     for factor in times:
-        said = _forecasts(xs, errors, variances, whole * factor) + base / scale
-        low, high = _ends(said[1:], confidence)
-        expected = Measurement(
-            value=float(said[0]), low=min(low, float(said[0])), high=max(high, float(said[0])),
-            confidence=confidence, rows=rows, method="pow3 learning curve, bootstrap",
-        )  # fmt: skip
-        made.append(Forecast(times=factor, rows=round(whole * factor), expected=expected))
+        said = _forecasts(xs, errors, variances, whole * factor)
+        expected, change = (
+            _told(each, rows, confidence) for each in (said + base / scale, said - errors[:, -1])
+        )
+        made.append(Forecast(times=factor, rows=round(whole * factor), expected=expected, change=change))
     return LearningCurve(
         points=points, law=law, accepted=True, reason=reason, predicted=predicted, forecasts=tuple(made)
+    )
+
+
+def _told(values: Floats, rows: int, confidence: float) -> Measurement:
+    low, high = _ends(values[1:], confidence)
+    value = float(values[0])
+    return Measurement(
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        confidence=confidence,
+        rows=rows,
+        method="pow3 learning curve, bootstrap",
     )
 
 
