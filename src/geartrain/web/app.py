@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from geartrain.domain.accounts import Scope
+from geartrain.errors import GeartrainError
 from geartrain.web.access import access_routes
 from geartrain.web.answering import (
     denied,
@@ -21,7 +23,7 @@ from geartrain.web.answering import (
     spelled,
     taken_away,
 )
-from geartrain.web.asking import asked_of, form_of
+from geartrain.web.asking import SignInFirst, asked_of, form_of
 from geartrain.web.contents import ACTIONS, DOWNLOADS, PAGES
 from geartrain.web.guard import Guard
 from geartrain.web.live import changes_route
@@ -51,9 +53,8 @@ def create_room(
         routes.append(Route(page.path, _html(room, page), methods=["GET"]))
     routes += [Route(one.path, _action(room, one), methods=["POST"]) for one in actions]
     routes += [Route(one.path, _download(room, one), methods=["GET"]) for one in downloads]
-    app = Starlette(
-        routes=routes, exception_handlers={Exception: page_of_error, 404: page_of_error, 405: page_of_error}
-    )
+    kinds = (SignInFirst, GeartrainError, HTTPException, Exception)
+    app = Starlette(routes=routes, exception_handlers=dict.fromkeys(kinds, page_of_error))
     return Guard(app, room.settings)
 
 
