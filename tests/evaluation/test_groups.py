@@ -289,3 +289,17 @@ def test_a_ratio_clause_is_judged_from_below(build, three):
     acted = decide(evidence.rule, evidence.predictions, evidence.columns).actions
     a, c = (acted[three.columns["site"] == name].mean() for name in "ac")
     assert finding.value == pytest.approx(a / c)
+
+
+def test_feasibility_names_what_cannot_hold(build, three):
+    """Before training, a quick model's answers are enough to say which promises exclude each other."""
+    from geartrain.evaluation.feasibility import feasibility
+    from geartrain.evaluation.prospect import Facts, QuickLook
+
+    contract = build.contract(
+        costs=build.costs(false_negative="1"), clauses=clauses(build, "demographic_parity", "equalised_odds")
+    )
+    counts = (("benign", 700), ("malignant", 500))
+    look = QuickLook(model="logistic", quick=three)
+    told = feasibility(contract, facts=Facts(rows=1200, class_counts=counts), now=build.now, look=look)
+    assert any("`fairness.equalised_odds` cannot hold together" in one.text for one in told.statements)

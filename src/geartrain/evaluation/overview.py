@@ -7,6 +7,7 @@ from geartrain.domain.finding import Measurement
 from geartrain.errors import Problem
 from geartrain.evaluation.cost_metrics import expected_cost
 from geartrain.evaluation.evidence import Unmeasured
+from geartrain.evaluation.impossibility import impossibilities, tables_of
 from geartrain.evaluation.outlook import curve_of
 from geartrain.evaluation.prospect import Facts, Prospect, QuickLook, Statement, Topic, Verdict, interval
 from geartrain.stats.learning_curve import LearningCurve
@@ -36,8 +37,17 @@ def overview(
             (Topic.CONTRADICTIONS, f"{one.path}: {one.message}" + (f" ({one.found})" if one.found else ""))
             for one in contradictions
         ),
+        *((Topic.CONTRADICTIONS, one) for one in _exclusive(contract, look)),
     ]
     return tuple(Statement(topic=topic, text=text) for topic, text in told)
+
+
+def _exclusive(contract: Contract, look: QuickLook) -> list[str]:
+    """Fairness clauses that exclude each other at the base rates of the groups seen."""
+    if look.quick is None or len(look.quick) == 0:
+        return []
+    tables = tables_of(look.quick, contract.clauses)
+    return [one.sentence for one in impossibilities(contract.clauses, tables)]
 
 
 def _rows(facts: Facts) -> list[str]:
