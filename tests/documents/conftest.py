@@ -45,7 +45,7 @@ from geartrain.domain.events import (
     TrialRecorded,
     VariantMeasured,
 )
-from geartrain.domain.explanation import Explanation, Share, Silent
+from geartrain.domain.explanation import Curve, CurvePoint, Explanation, Share, Silent
 from geartrain.domain.features import Encoding
 from geartrain.domain.finding import Finding, Measurement, judge
 from geartrain.domain.groups import GroupFigure, GroupRow, GroupTable, WidestGap
@@ -367,6 +367,9 @@ def explanation() -> Explanation:
     return Explanation(
         rows=171, of=171, method="exact contributions",
         shares=(Share(feature="worst radius", words="worst radius", share=0.4, low=0.35, high=0.44, together=("worst area",)),),
+        curves=(Curve(feature="worst radius", words="worst radius", unit="µm", about="the probability of malignant", category=False,
+                      points=tuple(CurvePoint(value=at, name=f"{at:g}", effect=effect, low=effect, high=effect, rows=57)
+                                   for at, effect in ((12.0, -0.3), (16.0, 0.1), (24.0, 0.4)))),),
         silent=(Silent(feature="radius error", reason="no tree asks about it"),),
     )  # fmt: skip
 

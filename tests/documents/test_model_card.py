@@ -92,6 +92,7 @@ def test_groups_and_influence_are_told_with_intervals(samples) -> None:
     assert "2 rows have no age and are in no group" in card
     assert "40% (35% to 44%)" in card
     assert "worst area, worst radius go so closely together" in card
+    assert "is lowest against its mean at 12 µm (−0.3) and highest at 24 µm (0.4)" in card  # noqa: RUF001
     assert "radius error: no tree asks about it" in card
 
 

@@ -72,7 +72,7 @@ def test_an_open_promise_is_said_in_plain_words(samples) -> None:
         in said
     )
     assert (
-        "Not proven: how many of those that are malignant it finds, promised at least 0.97. 171 rows cannot tell"
+        "Not proven: how many of those that are malignant it finds, promised at least 97%. 171 rows cannot tell"
         in said
     )
     assert "Dr. Dana Okafor allowed it until 30 Jun 2026." in said

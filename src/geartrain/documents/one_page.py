@@ -10,6 +10,7 @@ from geartrain.documents.paper import Block, Items, Missing, Paper, Section, Tex
 from geartrain.documents.prose import Ask, answer
 from geartrain.documents.spelling import counted, day, number, share, shortened
 from geartrain.documents.tables import expected_cost, promised
+from geartrain.domain.clause import Comparison
 from geartrain.domain.digest import short
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.roles import Role
@@ -123,6 +124,11 @@ _ASKED = {
     "mean_absolute_error": "how far its values are off on average",
 }
 
+#: Shares of cases, which people read in hundreds.
+_SHARES = {
+    "accuracy", "recall", "precision", "specificity", "precision_at_capacity", "abstention_rate", "coverage",
+}  # fmt: skip
+
 
 def _in_plain_words(facts: DocumentFacts, one: Finding) -> str:
     """An open finding as somebody would say it who does not read intervals."""
@@ -130,11 +136,13 @@ def _in_plain_words(facts: DocumentFacts, one: Finding) -> str:
     unit = f" {one.unit}" if one.unit else ""
     match one.status:
         case Status.BROKEN:
-            said = f"Not kept: {promise}. It is {number(one.value)}{unit}."
+            share_of = (clause := facts.clause(one)) is not None and clause.metric in _SHARES
+            is_ = share(one.value) if share_of and one.value is not None else number(one.value) + unit
+            said = f"Not kept: {promise}. It is {is_}."
         case Status.UNPROVEN:
             said = f"Not proven: {promise}. {counted(one.rows, 'row')} cannot tell"
             more = one.relevant_needed or one.rows_needed
-            kind = " of the kind that counts" if one.relevant_needed else ""
+            kind = " of the kind that counts" if more != one.rows_needed else ""
             said += f"; about {more:,} more{kind} would." if more else "."
         case _:
             said = f"Not measured: {promise}."
@@ -154,6 +162,9 @@ def _promise(facts: DocumentFacts, one: Finding) -> str:
     where = f" where {clause.where.replace('`', '')}" if clause.where else ""
     if clause.relative_to:
         return f"{words}{where}, promised {promised(one)} of what {clause.relative_to} costs"
+    if clause.metric in _SHARES:
+        direction = "at least" if one.comparison is Comparison.AT_LEAST else "at most"
+        return f"{words}{where}, promised {direction} {share(one.bound)}"
     return f"{words}{where}, promised {promised(one)}"
 
 
@@ -176,6 +187,7 @@ def _does(facts: DocumentFacts) -> Iterator[Block]:
     if terms.serves:
         yield Text(words=f"It serves {terms.serves}.")
     if terms.intended_use:
+        yield Text(words="It is meant to:")
         yield _listed(terms.intended_use)
     if decision.actions:
         yield Text(words=f"About {decision.unit} it says one of: {', '.join(decision.actions)}.")
@@ -210,6 +222,7 @@ def _costs(facts: DocumentFacts) -> Iterator[Block]:
     terms = facts.contract.costs
     if terms is not None and terms.entries:
         most = terms.entries[:4]
+        yield Text(words=f"What each error costs, in {terms.currency}:")
         yield Items(items=tuple(f"{one.action} where the truth is {one.truth}: {one.cost}" for one in most))
     elif terms is None:
         yield Text(words="The team has not said what each error costs; every error counts one.")

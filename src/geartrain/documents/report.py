@@ -17,6 +17,7 @@ from geartrain.documents.charts import (
     reliability_chart,
     scatter_chart,
 )
+from geartrain.documents.relying import curve_charts, shares_chart, value_charts
 from geartrain.documents.report_nouns import (
     FindingRow,
     PolicySeries,
@@ -219,6 +220,9 @@ def _environment() -> Environment:
         variants_svg=lambda product: Markup(scatter_chart(variants_chart(product))),  # noqa: S704
         reliability_svg=lambda chart: Markup(reliability_chart(chart)),  # noqa: S704
         line_svg=lambda chart: Markup(line_chart(chart)),  # noqa: S704
+        shares_svg=lambda told: Markup(bar_chart(shares_chart(told))),  # noqa: S704
+        curves_svg=lambda told: [Markup(line_chart(one)) for one in curve_charts(told)],  # noqa: S704
+        values_svg=lambda told: [Markup(bar_chart(one)) for one in value_charts(told)],  # noqa: S704
     )
     return environment
 

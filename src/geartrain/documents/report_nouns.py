@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from geartrain.documents.chart_nouns import LineChart, ReliabilityChart, Series, TimelineEvent
+from geartrain.domain.explanation import Explanation
 from geartrain.domain.finding import Finding
 from geartrain.domain.prediction import Decision
 from geartrain.domain.release import SignOff, Waiver
@@ -177,6 +178,7 @@ class ProductSection:
         lead: The chapter in one or two sentences: what was promised and what came out.
         outcome: The end in a few words, such as "live, with one waiver".
         currency: What costs are counted in.
+        explanation: What the answers rest on, where the model could be asked.
         release: The id of the release that the sign-offs name; empty if there is none.
         needed: The roles that had to sign it.
     """
@@ -195,6 +197,7 @@ class ProductSection:
     variants: tuple[VariantRow, ...] = ()
     variants_words: str = ""
     reliability: ReliabilityChart | None = None
+    explanation: Explanation | None = None
     release: str = ""
     needed: tuple[Role, ...] = ()
     sign_offs: tuple[SignOff, ...] = ()

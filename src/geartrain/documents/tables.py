@@ -9,6 +9,7 @@ from geartrain.documents.paper import Block, Items, Missing, Table, Text
 from geartrain.documents.spelling import counted, day, number, share, size, span
 from geartrain.domain.clause import Comparison
 from geartrain.domain.digest import short
+from geartrain.domain.explanation import Curve
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.groups import QUANTITIES
 from geartrain.domain.roles import Role
@@ -216,8 +217,23 @@ def relies_on(facts: DocumentFacts) -> tuple[Block, ...]:
         f"{', '.join(sorted(one))} go so closely together that their shares cannot be told apart."
         for one in alike
     ]
+    said += [_curve(one) for one in told.curves[:_CURVES] if one.points]
     said += [f"{one.feature}: {one.reason}" for one in told.silent]
     return (Items(items=tuple(said)),)
+
+
+#: Response curves that are told in words; the leading features come first.
+_CURVES = 5
+
+
+def _curve(one: Curve) -> str:
+    """Where the answer is lowest and highest along a feature, in company that really occurs."""
+    low, high = min(one.points, key=lambda at: at.effect), max(one.points, key=lambda at: at.effect)
+    unit = f" {one.unit}" if one.unit else ""
+    return (
+        f"{one.feature}: {one.about} is lowest against its mean at {low.name}{unit} ({number(low.effect)}) and highest"
+        f" at {high.name}{unit} ({number(high.effect)}){f'; {one.note}' if one.note else ''}"
+    )
 
 
 def found_later(facts: DocumentFacts) -> tuple[Block, ...]:
