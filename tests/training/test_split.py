@@ -11,6 +11,7 @@ from geartrain.domain.contract import Contract, DataTerms, DecisionTerms, Produc
 from geartrain.domain.model import Pool
 from geartrain.domain.task import Task
 from geartrain.errors import TrainingImpossible
+from geartrain.training.folds import inner_folds, silent_folds
 from geartrain.training.split import RowFacts, Split, split
 
 CLASSES = ("no", "yes")
@@ -174,3 +175,11 @@ def test_a_large_pool_is_judged_once():
     """Cross-validation is for few rows; many rows need one fold only."""
     many = facts(60_000, 1)
     assert len(split(many, contract(), classes=CLASSES, seed=1).folds) == 1
+
+
+def test_a_part_with_one_class_is_counted():
+    """A fold whose earlier rows are all of one class teaches nothing, and is said; a value has no such fold."""
+    labels = np.array([0] * 30 + [0, 1] * 15)
+    folds = inner_folds(labels, times_us=np.arange(60) * 1_000_000)
+    assert 0 < silent_folds(folds, labels) < len(folds)
+    assert silent_folds(folds, labels.astype(np.float64)) == 0

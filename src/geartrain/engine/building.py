@@ -29,6 +29,7 @@ from geartrain.engine.rows import frame_bytes, take_rows
 from geartrain.engine.shaping import shape
 from geartrain.errors import ReleaseRefused
 from geartrain.ports.workflow import Steps
+from geartrain.training.folds import silent_folds
 from geartrain.training.metering import Metering
 from geartrain.training.search import search
 from geartrain.training.selecting import select
@@ -152,7 +153,12 @@ def _search(builder: Builder, document: Document) -> Document:
         trials.append(trial)
 
     commit_pools(builder, document, bench, now=now)
-
+    silent = silent_folds(bench.split.folds, bench.truth[bench.split.search])
+    if silent:
+        builder.teller.say(
+            f"in {silent} of {len(bench.split.folds)} parts of the free rows there is one class only to learn from;"
+            " their rows judge no setting"
+        )
     found = search(
         builder.product.recipe,
         bench.examples(Pool.SEARCH),
@@ -189,6 +195,11 @@ def _search(builder: Builder, document: Document) -> Document:
         f"{len(found.trials)} settings tried on {len(bench.split.search):,} rows;"
         f" the best costs {found.best.score * 1000:,.1f} {currency_of(contract)} per 1000 decisions in cross-validation"
     )
+    if selected.spent:
+        builder.teller.say(
+            "the budget of answers about the metered rows is spent: not every threshold was answered;"
+            " gather fresh labels"
+        )
     mitigated = mitigate(
         builder,
         document,

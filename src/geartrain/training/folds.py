@@ -46,6 +46,16 @@ def inner_folds(
     return tuple((everyone[slot != fold], everyone[slot == fold]) for fold in judged)
 
 
+def silent_folds(folds: Folds, labels: NDArray[np.int64] | Floats) -> int:
+    """How many of *folds* have a single class to learn from, so that their rows judge no setting.
+
+    Labels of shape (n,) as class indices; values (a regression) have no silent fold.
+    """
+    if labels.dtype.kind != "i":
+        return 0
+    return sum(len(np.unique(labels[teach])) < 2 for teach, _ in folds)
+
+
 def _forward(
     everyone: Indices, times_us: NDArray[np.int64], delay_us: int, groups: Floats | None, count: int
 ) -> Folds:
