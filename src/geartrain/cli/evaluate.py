@@ -39,6 +39,7 @@ def told_release(space: Workspace, product: Product, release: str, *, now: datet
     """What the sealed rows said about a proposed release, clause by clause."""
     from geartrain.engine.proposing import report_of_release
     from geartrain.engine.releasing import releases
+    from geartrain.evaluation.explaining import in_words
     from geartrain.release.conditions import evidence, gates_of, signing
 
     state = releases(space, product.name)
@@ -52,6 +53,8 @@ def told_release(space: Workspace, product: Product, release: str, *, now: datet
     lines = [f"  {one.status:<12} {one.clause}: {one.message}" for one in findings]
     if lift is not None:
         lines += ["", *lift.sentences]
+    if report is not None and report.explanation is not None:
+        lines += ["", "what the answers rest on:", *(f"  {one}" for one in in_words(report.explanation))]
     lines += [
         "",
         gate.sentence if gate else "no evidence is recorded",
@@ -66,6 +69,7 @@ def told_release(space: Workspace, product: Product, release: str, *, now: datet
             "release": release,
             "findings": findings,
             "lift": lift,
+            "explanation": report.explanation if report else None,
             "missing": missing,
         },
         text="\n".join(lines),

@@ -87,6 +87,7 @@ def product_section(
         ),
         variants=_variants(workspace, document),
         reliability=_reliability(workspace, document),
+        explanation=report_of(workspace, document).explanation,
         release=release,
         needed=signing(contract, record).needed if record else (),
         sign_offs=record.sign_offs if record else (),
