@@ -13,7 +13,6 @@ from enum import StrEnum
 
 from geartrain.domain.clause import Clause, Comparison, Severity, Stage
 from geartrain.domain.roles import Role
-from geartrain.domain.saying import seen_in_words
 
 #: Beyond this, "how many more rows" is no longer an answer anyone can act on.
 MOST_ROWS = 1_000_000_000
@@ -214,14 +213,28 @@ def _more_rows(measurement: Measurement, more_relevant: int | None) -> int | Non
     return math.ceil(more_relevant * measurement.rows / measurement.relevant)
 
 
+def reason_of(clause: Clause, status: Status) -> str:
+    """Why the promise was made, for the end of a finding's sentence where it is not kept."""
+    if status is Status.KEPT or not clause.because:
+        return ""
+    return f"; it was promised because {' '.join(clause.because.split()).rstrip('.')}"
+
+
 def _sentence(clause: Clause, measurement: Measurement, status: Status, more_relevant: int | None) -> str:
-    seen = seen_in_words(clause, value=measurement.value, low=measurement.low, high=measurement.high)
-    text = f"{seen}: {status}"
+    unit = f" {clause.unit}" if clause.unit else ""
+    against = f" of {clause.relative_to}" if clause.relative_to else ""
+    words = "at least" if clause.comparison is Comparison.AT_LEAST else "at most"
+    interval = (
+        "" if measurement.low == measurement.high else f" ({measurement.low:.4g} to {measurement.high:.4g})"
+    )
+    text = (
+        f"{clause.metric} is {measurement.value:.4g}{interval}{unit}{against},"
+        f" promised {words} {clause.bound:.4g}{unit}: {status}"
+    )
     if status is Status.UNPROVEN and more_relevant is not None:
         counted = "relevant rows" if measurement.relevant is not None else "rows"
         text += f"; about {more_relevant:,} more {counted} would settle it"
-    if status is not Status.KEPT and clause.because:
-        text += f"; it was promised because {' '.join(clause.because.split()).rstrip('.')}"
+    text += reason_of(clause, status)
     if measurement.note:
         text += f" [{measurement.note}]"
     return text

@@ -1,11 +1,11 @@
-"""A plausibility finding as one plain sentence: what the model does, and what the contract's owner says of it."""
+"""A finding of plausibility or fairness as one plain sentence: what the model does, and what its owner says of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from geartrain.domain.clause import Clause
-from geartrain.domain.finding import Finding, Status
+from geartrain.domain.finding import Finding, Status, reason_of
 from geartrain.domain.roles import Role
 
 _TITLES = {
@@ -28,7 +28,7 @@ def sentence_of(clause: Clause, finding: Finding, note: str) -> str:
     more = finding.relevant_needed if finding.relevant_needed is not None else finding.rows_needed
     if finding.status is Status.UNPROVEN and more is not None:
         text += f"; about {more:,} more rows would settle it"
-    return text
+    return text + reason_of(clause, finding.status)
 
 
 def percent(share: float) -> str:
@@ -127,6 +127,53 @@ def _earns(clause: Clause, finding: Finding, note: str) -> str:
     return f"{note}, {_share(finding)} of the times, promised {_allowed(clause)}"
 
 
+#: The rates that a fairness clause compares between groups.
+_ALIKE = {
+    "demographic_parity": "how often the action is taken",
+    "equal_opportunity": "recall",
+    "equalised_odds": "recall or the share of false alarms",
+    "predictive_parity": "precision",
+}
+
+
+def _between(clause: Clause) -> str:
+    """The groups by their columns; by the clause's own name where they are expressions."""
+    groups = clause.parameter("groups")
+    named = [str(one) for one in groups] if isinstance(groups, tuple) else [str(groups)]
+    if all(one.isidentifier() for one in named):
+        return f"the groups of {' and '.join(named)}"
+    return f"the groups of {clause.path.rsplit('.', 1)[-1]}"
+
+
+def _alike(clause: Clause, finding: Finding, note: str) -> str:
+    also = f" [{note}]" if note else ""
+    about = _ALIKE[clause.metric]
+    if clause.parameter("compare") == "ratio":
+        return (
+            f"between {_between(clause)}, the smaller value of {about} is {_share(finding)} of the larger one,"
+            f" promised at least {percent(clause.bound)}{also}"
+        )
+    ends = _interval(finding)
+    return (
+        f"between {_between(clause)}, {about} differs by {100 * (finding.value or 0.0):.3g} points{ends},"
+        f" promised at most {100 * clause.bound:.3g}{also}"
+    )
+
+
+def _robust(clause: Clause, finding: Finding, note: str) -> str:
+    column, part = clause.parameter("column"), clause.parameter("share")
+    how = {
+        "missing": "is missing",
+        "noise": "trembles",
+        "unit": "comes a thousand times too large",
+        "unseen": "has a value that nobody has seen",
+        "swapped": f"and {clause.parameter('with')} change places",
+    }[str(clause.parameter("corruption"))]
+    rows = f" in {percent(part)} of the rows" if isinstance(part, float) and part < 1 else ""
+    text = f"the cost rises by {_share(finding)} when {column} {how}{rows}, promised {_allowed(clause)}"
+    return f"{text} ({note})" if note else text
+
+
 _SENTENCES: Mapping[str, Callable[[Clause, Finding, str], str]] = {
     "forbidden": _forbidden,
     "invariant_to": _invariant,
@@ -137,4 +184,6 @@ _SENTENCES: Mapping[str, Callable[[Clause, Finding, str], str]] = {
     "stable_across": _stable,
     "cases": _cases,
     "earns_its_place": _earns,
+    "robust_to": _robust,
+    **dict.fromkeys(_ALIKE, _alike),
 }
