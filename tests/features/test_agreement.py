@@ -63,7 +63,10 @@ FEATURES = feature_set(
         named="what",
     ),
     lookup("newest_amount", "paid", entity="card", column="amount"),
+    request("to_usual", "amount / card_mean_amount_6us"),
+    request("to_newest", "newest_amount - to_usual + amount"),
     lookup("newest_kind", "paid", entity="card", column="kind", where="amount > 0.1", type="category"),
+    request("as_before", "kind == newest_kind", type="category"),
     lookup("by_id", "paid", entity="card", key="id", column="card", type="category"),
 )
 

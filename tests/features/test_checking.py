@@ -119,6 +119,7 @@ def test_good_features_pass() -> None:
                 ),
                 function("double", twice, numbers=("amount",)),
                 function("again", twice, numbers=("double",)),
+                request("to_usual", "amount / card_mean_amount_1d"),
             )
         ),
         CONTRACT,
@@ -133,6 +134,7 @@ def test_good_features_pass() -> None:
         ((request("terminal", type="category"),), "forbids", "terminal"),
         ((request("colour"),), "no such column", "colour"),
         ((request("x", "amount + colour"),), "no such column", "colour"),
+        ((request("x", "amount / y"), request("y", "amount")), "no such column", "y"),
         ((request("country"),), "declared as a number", "string"),
         (window("logins", entity="card", count=True), "no such source", "logins"),
         (window("chargebacks", entity="card", count=True), "no such column", "card"),

@@ -68,7 +68,8 @@ class RequestFeature:
 
     Attributes:
         expression: A column's name or an expression over columns of the decision row; a
-            column that the row does not carry is missing.
+            column that the row does not carry is missing. The name of a window, lookup or
+            function that stands before this feature means that feature's value.
         type: How the model sees it.
         missing_is_signal: Whether an extra 0/1 feature `<name>__missing` is made.
     """
@@ -190,6 +191,11 @@ class FeatureSet:
     def windows(self) -> tuple[WindowFeature, ...]:
         """The features made of past events."""
         return tuple(one for one in self.features if isinstance(one, WindowFeature))
+
+    def made_before(self, feature: Feature) -> frozenset[str]:
+        """The windows, lookups and functions that stand before *feature*: what it may read by name."""
+        before = self.features[: self.features.index(feature)]
+        return frozenset(one.name for one in before if not isinstance(one, RequestFeature))
 
     @property
     def lookups(self) -> tuple[LookupFeature, ...]:

@@ -65,7 +65,9 @@ def check_features(features: FeatureSet, contract: Contract) -> None:
     for one in features.features:
         match one:
             case RequestFeature():
-                troubles += _request_troubles(one, contract, contract.data, forbidden)
+                troubles += _request_troubles(
+                    one, contract, contract.data, forbidden, features.made_before(one)
+                )
             case WindowFeature():
                 troubles += _window_troubles(one, contract, contract.data)
             case LookupFeature():
@@ -251,12 +253,17 @@ def _unreadable(text: str, place: str) -> Iterator[FeatureInvalid]:
 
 
 def _request_troubles(
-    one: RequestFeature, contract: Contract, data: DataTerms, forbidden: frozenset[str]
+    one: RequestFeature,
+    contract: Contract,
+    data: DataTerms,
+    forbidden: frozenset[str],
+    made: frozenset[str],
 ) -> Iterator[FeatureInvalid]:
     source = data.decisions
     where = f"feature {one.name}"
     known = {field.name: field for field in source.fields}
-    yield from _read_troubles(_meant(one.expression, known), where, contract, source, forbidden)
+    read = [column for column in _meant(one.expression, known) if column not in made]
+    yield from _read_troubles(read, where, contract, source, forbidden)
     field = known.get(one.expression)
     if field is not None and field.type in _TEXTUAL and one.type is FeatureType.NUMBER:
         yield FeatureInvalid(

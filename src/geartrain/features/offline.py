@@ -21,6 +21,7 @@ from geartrain.domain.columns import EVENT_TIME, microseconds_of
 from geartrain.domain.expression import Values
 from geartrain.domain.features import FeatureSet, FeatureType, FunctionFeature, RequestFeature
 from geartrain.errors import FeatureInvalid
+from geartrain.features.checking import columns_read
 from geartrain.features.exact import Ints
 from geartrain.features.functions import call_on_frame
 from geartrain.features.history import History, history_of, required
@@ -86,7 +87,11 @@ def assembled(features: FeatureSet, decisions: pl.DataFrame, found: Mapping[str,
     columns: dict[str, pl.Series] = {}
     for one in features.features:
         if isinstance(one, RequestFeature):
-            columns[one.name] = _column(one.type, term_of_frame(one.expression, one.type, decisions))
+            read = features.made_before(one).intersection(columns_read(one.expression))
+            rows = decisions
+            if read:
+                rows = decisions.with_columns(columns[name].alias(name) for name in sorted(read))
+            columns[one.name] = _column(one.type, term_of_frame(one.expression, one.type, rows))
         elif isinstance(one, FunctionFeature):
             columns[one.name] = call_on_frame(one, columns, decisions)
         else:

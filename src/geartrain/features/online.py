@@ -15,6 +15,7 @@ import polars as pl
 from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME, as_text, microseconds_of, texts_of
 from geartrain.domain.features import FeatureSet, FunctionFeature, RequestFeature
 from geartrain.errors import FeatureInvalid
+from geartrain.features.checking import columns_read
 from geartrain.features.functions import call_on_row
 from geartrain.features.log import EntityLog
 from geartrain.features.plan import Stream, key_of, streams
@@ -63,8 +64,19 @@ class OnlineFeatures:
             for feature, index in stream.features
         ]
         self._blank: dict[str, float | str | None] = dict.fromkeys(one.name for one in features.features)
-        self._functions = any(isinstance(one, FunctionFeature) for one in features.features)
-        self._requests = [one for one in features.features if isinstance(one, RequestFeature)]
+        #: What reads features that stand before it, and so is made last and in order.
+        self._last = {
+            one.name
+            for one in features.features
+            if isinstance(one, FunctionFeature)
+            or (
+                isinstance(one, RequestFeature)
+                and features.made_before(one).intersection(columns_read(one.expression))
+            )
+        }
+        self._requests = [
+            one for one in features.features if isinstance(one, RequestFeature) and one.name not in self._last
+        ]
 
     def apply(self, source: str, row: Mapping[str, object], *, event_time_us: int, arrival_us: int) -> bool:
         """Take one event; applying it again changes nothing.
@@ -136,12 +148,8 @@ class OnlineFeatures:
                 log = place.logs.get(entity or "") if entity is not None else None
                 log = logs[id(place)] = EntityLog(place.stream.slots) if log is None else log
             found[feature.name] = log.value(feature, index, at_us, known_us)
-        if self._functions:
-            before: dict[str, object] = {}
-            for one in self.features.features:
-                if isinstance(one, FunctionFeature):
-                    found[one.name] = call_on_row(one, before, row)
-                before[one.name] = found[one.name]
+        if self._last:
+            self._finish(found, row)
         return found
 
     def evict(self, now_us: int, *, lateness_us: int = 0) -> None:
@@ -157,6 +165,19 @@ class OnlineFeatures:
         """When the last event of *source* arrived, or None before the first: how stale the features are."""
         state = self.sources.get(source)
         return None if state is None else state.latest_us
+
+    def _finish(self, found: dict[str, float | str | None], row: Mapping[str, object]) -> None:
+        """Make what reads features that stand before it."""
+        before: dict[str, object] = {}
+        made: dict[str, object] = {}
+        for one in self.features.features:
+            if isinstance(one, FunctionFeature):
+                found[one.name] = call_on_row(one, before, row)
+            elif isinstance(one, RequestFeature) and one.name in self._last:
+                found[one.name] = term_of_row(one.expression, one.type, {**row, **made})
+            before[one.name] = found[one.name]
+            if not isinstance(one, RequestFeature):
+                made[one.name] = found[one.name]
 
     @property
     def feeds(self) -> tuple[str, ...]:
