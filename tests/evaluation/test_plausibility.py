@@ -292,3 +292,92 @@ def test_many_rows_are_sampled(build, measured):
     two = check(evidence, view, "invariant_to", evidence.everything, {"column": "x0"})
     assert one.rows == MOST_ASKED
     assert one == two
+
+
+def test_a_change_must_leave_the_decision_alone(world, measured):
+    """A swap of x1 changes nothing; a swap of x0 across the threshold does, and is quoted."""
+    fine = {"row": {"x0": -3.0}, "change": {"x1": 5}, "then": "same"}
+    wrong = {"row": {"x0": -3.0}, "change": {"x0": 3.0}, "then": "same", "because": "only a number"}
+
+    value = measured(world("cases", logistic, cases=json.dumps([fine, wrong])))
+
+    assert value.value == 0.5
+    assert value.note == "only a number: with x0 3.0 biopsy, not still follow up"
+
+
+def test_a_change_must_move_the_answer_its_way(world, measured):
+    """x0 moves the answer up; against its way, or by something that moves nothing, is a failure in words."""
+    up = {"row": {"x0": 0.0}, "change": {"x0": 1.0}, "then": "rises"}
+    down = {"row": {"x0": 0.0}, "change": {"x0": 1.0}, "then": "falls"}
+    idle = {"row": {"x0": 0.0}, "change": {"x1": 1.0}, "then": "rises"}
+
+    value = measured(world("cases", logistic, cases=json.dumps([up, down, idle])))
+
+    assert value.value == pytest.approx(2 / 3)
+    assert value.note == (
+        "case 2: with x0 1.0 the answer goes from 0.5 to 0.8808, where it must fall;"
+        " case 3: with x1 1.0 the answer stays at 0.5, where it must rise"
+    )
+
+
+def test_right_cases_say_how_little_they_prove(world, measured):
+    """Ten right answers of ten leave up to 1 - 0.05^(1/10) = 26 % of cases like them open."""
+    right = [{"row": {"x0": 3.0}, "action": "biopsy"}] * 10
+
+    assert measured(world("cases", logistic, cases=json.dumps(right))).note == (
+        "of cases drawn like these, up to 26% could still be wrong"
+    )
+
+
+def test_what_only_the_rule_reads_is_not_invariant(build, measured):
+    """A column that the model does not see turns decisions all the same where their costs read it."""
+    matrix = np.zeros((200, 1), dtype=np.float32)
+    predict = build.says(lambda m: np.full(len(m), 0.5))
+    columns = {"zone": np.where(np.arange(200) % 2, 10.0, 0.1)}
+    contract = build.contract(costs=build.costs("zone", "1"))
+    evidence = build.binary([0.5] * 200, np.arange(200) % 2, columns=columns, contract=contract)
+
+    value = measured(
+        check(evidence, build.view(matrix, predict), "invariant_to", evidence.everything, {"column": "zone"})
+    )
+
+    assert value.value > 0.9
+    assert value.note == "the rule that decides reads zone"
+
+
+def test_awkward_columns_never_give_a_number_without_a_meaning(build):
+    """Constant, all missing, one value for each row, text that is no feature: each question has a value or a reason."""
+    rows = 120
+    generator = np.random.default_rng(1)
+    matrix = np.column_stack(
+        [generator.normal(size=rows), np.ones(rows), np.full(rows, np.nan), np.arange(rows)]
+    ).astype(np.float32)
+    names = ("first", "constant", "absent", "name")
+    features = tuple(
+        RequestFeature(
+            name=one, expression=one, type=FeatureType.CATEGORY if one == "name" else FeatureType.NUMBER
+        )
+        for one in names
+    )
+    predict = build.says(lambda m: 1 / (1 + np.exp(-m[:, 0])))
+    view = build.view(
+        matrix,
+        predict,
+        names=names,
+        features=features,
+        categories=(("name", tuple(str(i) for i in range(rows))),),
+    )
+    columns = {
+        **{name: matrix[:, i].astype(float) for i, name in enumerate(names)},
+        "words": np.array([f"told {i}" for i in range(rows)], dtype=object),
+    }
+    evidence = build.binary(predict(matrix).values[:, 1], np.arange(rows) % 2, columns=columns)
+
+    for kind in set(CHECKS) - {"cases", "robust_to"}:
+        for column in (*names, "words"):
+            parameters = {"column": column, "columns": (column,), "attribute": column}
+            value = check(evidence, view, kind, evidence.everything, parameters)
+            if isinstance(value, Unmeasured):
+                assert len(value.reason) > 10, (kind, column)
+            else:
+                assert np.isfinite([value.value, value.low, value.high]).all(), (kind, column)
