@@ -339,6 +339,7 @@ def model_facts(*, contract: Contract | None = None, **changes) -> DocumentFacts
         "metrics": (MetricLine(name="expected_cost", value=0.11, low=0.08, high=0.15, rows=171),),
         "baselines": (MetricLine(name="always-biopsy", value=0.63, low=0.55, high=0.7, rows=171),
                       MetricLine(name="simplest-model", value=0.14, low=0.1, high=0.2, rows=171)),
+        "robustness": (MetricLine(name="worst radius missing in every row", value=0.4, low=0.2, high=0.7, rows=171),),
         "tables": (group_table(),), "explanation": explanation(), "thresholds": (("malignant", 1 / 51),), "rows": 171,
         "python": "3.12", "platform": "linux x86_64", "packages": (("lightgbm", "4.6.0"), ("numpy", "2.3.0")),
         "history": history,

@@ -160,6 +160,7 @@ def test_the_technical_file_tells_what_ledger_and_evidence_hold(samples) -> None
         "| release | 24 clauses |",
         "domain: Dr. Dana Okafor, 1 Jan 2026: with the waiver below",
         "Both cannot hold.",
+        "| worst radius missing in every row | all | 0.4 (0.2 to 0.7, 95%) | 171 |",
         "saves 30 per 1000 decisions",
         "No incident was opened.",
         "a pathologist",

@@ -18,6 +18,7 @@ from geartrain.documents.tables import (
     metrics_table,
     promises_table,
     relies_on,
+    robustness_blocks,
     sign_offs,
     waivers,
 )
@@ -321,6 +322,7 @@ def _tests(facts: DocumentFacts) -> Iterator[Block]:
     if facts.luck:
         yield Text(words="What that is worth after so many tries:")
         yield Items(items=facts.luck)
+    yield from robustness_blocks(facts)
     log = [
         (
             day(recorded.at),

@@ -84,6 +84,7 @@ class DocumentFacts:
         explanation: What the answers rest on, None where nobody asked the model.
         thresholds: The probability from which the action of a class is taken.
         rows: The sealed rows that judged it; None where the report is not at hand.
+        robustness: What missing values tell, and what corrupted input costs most.
         luck: What it saves, how many tries that survived and what luck alone would show, in sentences.
         above_luck: Whether it saves more than the best of so many tries shows by luck; None where not measured.
         packages: Every installed package that it was made with, as in its signed bill.
@@ -114,6 +115,7 @@ class DocumentFacts:
     impossible: tuple[Impossibility, ...] = ()
     explanation: Explanation | None = None
     thresholds: tuple[tuple[str, float], ...] = ()
+    robustness: tuple[MetricLine, ...] = ()
     luck: tuple[str, ...] = ()
     above_luck: bool | None = None
     rows: int | None = None

@@ -28,6 +28,7 @@ from geartrain.documents.tables import (
     people,
     promises_table,
     relies_on,
+    robustness_blocks,
     sign_offs,
     waivers,
 )
@@ -295,6 +296,7 @@ def _analyses(facts: DocumentFacts) -> Iterator[Block]:
     if facts.luck:
         yield Text(words="What that is worth after so many tries:")
         yield Items(items=facts.luck)
+    yield from robustness_blocks(facts)
     if facts.later:
         yield Text(words="Found since, on traffic:")
         yield from found_later(facts)

@@ -246,6 +246,19 @@ def found_later(facts: DocumentFacts) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
+def robustness_blocks(facts: DocumentFacts) -> tuple[Block, ...]:
+    """What is known about input that goes wrong; that nothing is known, where nobody corrupted any."""
+    if not facts.robustness:
+        return (Text(words="What missing or corrupted input does to its decisions was not measured."),)
+    return (
+        Text(
+            words="When input goes wrong. A rise is a fraction of the cost with clean input: 0.5 is half more, and"
+            " below 0 it falls."
+        ),
+        metrics_table(facts.robustness, of="what was done to the judged rows"),
+    )
+
+
 def fairness_blocks(facts: DocumentFacts) -> tuple[Block, ...]:
     """Group by group, what is furthest apart, and which promises cannot hold together."""
     if not facts.tables:

@@ -104,6 +104,7 @@ def document_facts(
         impossible=report.impossible if report else (),
         explanation=report.explanation if report else None,
         thresholds=report.thresholds if report else (),
+        robustness=tuple(_line(one) for one in report.robustness) if report else (),
         luck=report.lift.sentences if report and report.lift else (),
         above_luck=report.lift.above_luck if report and report.lift else None,
         rows=report.rows if report else None,
