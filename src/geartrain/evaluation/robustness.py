@@ -119,6 +119,8 @@ def corrupt(
 def robustness(evidence: Evidence, view: ModelView) -> tuple[tuple[str, Measured], ...]:
     """Names and values of the report's table: what missing values tell, then the ten corruptions that cost most.
 
+    Corruptions that change nothing are not listed.
+
     Each feature of the model in turn, in every row: missing, and as its kind allows trembling, in
     another unit, never seen; and missing in every tenth row.
     """
@@ -131,6 +133,8 @@ def robustness(evidence: Evidence, view: ModelView) -> tuple[tuple[str, Measured
     if len(rows) == 0:
         return signals
     before = _costs(evidence, view, rows)
+    if (nothing := _no_fraction(before)) is not None:
+        return (*signals, ("rise of the cost with corrupted input", nothing))
     tried: list[tuple[float, str, Floats]] = []
     for column in (one for one in view.encoding.columns if not one.endswith(MISSING_SUFFIX)):
         place = view.encoding.columns.index(column)
@@ -143,7 +147,8 @@ def robustness(evidence: Evidence, view: ModelView) -> tuple[tuple[str, Measured
             corrupted = corrupt(view, rows, column, kind, share=share, seed=evidence.seed)
             if not isinstance(corrupted, Unmeasured):
                 after = _costs(evidence, view, rows, corrupted)
-                tried.append((float((after - before).sum()), _named(column, kind, share), after))
+                if np.any(after != before):
+                    tried.append((float(np.nansum(after - before)), _named(column, kind, share), after))
     worst = sorted(tried, key=lambda one: (-one[0], one[1]))[:MOST_LISTED]
     return (*signals, *((name, _rise(evidence, rows, before, after)) for _, name, after in worst))
 
@@ -209,8 +214,8 @@ def _costs(evidence: Evidence, view: ModelView, rows: Rows, matrix: Matrix | Non
 
 def _rise(evidence: Evidence, rows: Rows, before: Floats, after: Floats) -> Measured:
     known = np.isfinite(before) & np.isfinite(after)
-    if not known.any() or before[known].sum() <= 0:
-        return Unmeasured(reason="these rows cost nothing as they are, of which a rise is no fraction")
+    if (nothing := _no_fraction(before[known])) is not None:
+        return nothing
     seen = ratio(
         after[known] - before[known],
         before[known],
@@ -227,6 +232,17 @@ def _rise(evidence: Evidence, rows: Rows, before: Floats, after: Floats) -> Meas
         method=f"paired {seen.method}",
         note=f"{int((after[known] != before[known]).sum()):,} of {int(known.sum()):,} decisions cost something else",
     )
+
+
+def _no_fraction(before: Floats) -> Unmeasured | None:
+    """Why a rise is no fraction of what these rows cost, None where it is one."""
+    known = before[np.isfinite(before)]
+    if len(known) == 0:
+        return Unmeasured(reason="no row has a known cost")
+    mean = float(known.mean())
+    if mean > 0:
+        return None
+    return Unmeasured(reason=f"a decision costs {mean:.4g} as it is, and a rise is no fraction of that")
 
 
 def _named(column: str, kind: Corruption, share: float) -> str:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geartrain.domain.columns import numbers, texts
 from geartrain.domain.contract import CostTerms
-from geartrain.domain.columns import texts
 from geartrain.domain.expression import Columns, Values, parse
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule
@@ -67,7 +67,8 @@ def cost_tensor(
     tensor = np.zeros((height, len(actions), len(classes)))
     for (a, y), cell in cells.items():
         if cell is not None:
-            tensor[:, a, y] = cell.evaluate(columns, rows=height)
+            # Text where a price should be is a price that nobody knows.
+            tensor[:, a, y] = numbers(cell.evaluate(columns, rows=height))
     return tensor
 
 
@@ -94,7 +95,7 @@ def decide(rule: DecisionRule, predictions: Predictions, columns: Columns) -> De
         doubtful = unknown
         if rule.abstain.below_confidence is not None:
             doubtful = doubtful | (predictions.values.max(axis=1) < rule.abstain.below_confidence)
-        stand_in = parse(rule.abstain.cost).evaluate(columns, rows=rows).astype(np.float64)
+        stand_in = numbers(parse(rule.abstain.cost).evaluate(columns, rows=rows))
         if rule.abstain.when_cheaper:
             # A price that is missing is no reason to hand over: the comparison is then false.
             doubtful = doubtful | (stand_in < taken)
@@ -115,7 +116,7 @@ def realised_cost(rule: DecisionRule, actions: Indices, truth: Indices, columns:
     table = np.broadcast_to(tensor, (rows, *tensor.shape[1:]))
     cost = table[np.arange(rows), np.maximum(actions, 0), truth]
     if rule.abstain is not None:
-        stand_in = parse(rule.abstain.cost).evaluate(columns, rows=rows).astype(np.float64)
+        stand_in = numbers(parse(rule.abstain.cost).evaluate(columns, rows=rows))
     elif rule.fallback in rule.actions:
         stand_in = table[np.arange(rows), rule.actions.index(rule.fallback), truth]
     else:
@@ -184,4 +185,4 @@ def regression_cost(costs: CostTerms, *, predicted: Floats, truth: Floats, colum
     """What each prediction costs, shape (n,); the absolute error where the contract says nothing."""
     names = {**columns, "truth": truth, "prediction": predicted, "error": predicted - truth}
     expression = parse(costs.error or "abs(error)")
-    return np.asarray(expression.evaluate(names, rows=len(truth)), dtype=np.float64)
+    return numbers(expression.evaluate(names, rows=len(truth)))
