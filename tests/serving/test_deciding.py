@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -209,3 +210,27 @@ def test_reasons_are_exact_occlusions(make_served):
         f"mean radius 12 µm raises the probability of malignant by {change:.3g} (typical: 10 µm)",
     )
     assert decide_rows(make_served(), [{"size": 12.0}], NOW, ["1"]).decisions[0].reasons == ()
+
+
+def test_handing_over_where_it_is_cheaper_says_so(make_served, make_abstention):
+    """At p = .27 the best action is expected to cost .73; a pathologist at .5 is cheaper, and the doubt says it."""
+    served = make_served(abstain=replace(make_abstention(when_cheaper=True), cost="0.5"))
+
+    unsure, sure = decide_rows(served, [{"size": 9.0}, {"size": 15}], NOW, ["1", "2"]).decisions
+
+    assert (unsure.action, unsure.abstained, unsure.expected_cost) == ("ask a pathologist", True, 0.5)
+    assert unsure.doubt == "to ask a pathologist costs less than the best action is expected to"
+    assert (sure.action, sure.abstained) == ("biopsy", False)
+
+
+def test_a_group_s_threshold_reads_the_request(make_served):
+    """Where the release has thresholds by group, the request's own group decides; who does not tell it gets the common one."""
+    plain = make_served()
+    rule = replace(plain.rule, groups=("sex",), group_weights=(("f", (1.0, 1 / 20)),))
+    served = replace(plain, rule=rule)
+    rows = [{"size": 9.0, "sex": "f"}, {"size": 9.0, "sex": "m"}, {"size": 9.0}]
+
+    decisions = decide_rows(served, rows, NOW, ["1", "2", "3"]).decisions
+
+    assert served.cost_columns == ("sex",)
+    assert [one.action for one in decisions] == ["follow up", "biopsy", "biopsy"]

@@ -47,6 +47,21 @@ class DecisionRule:
         return tuple(sorted({name for text in texts for name in parse(text).columns}))
 
 
+def may_read_groups(contract: Contract, rule: DecisionRule) -> bool:
+    """Whether *contract* lets *rule* decide as it does: by group only where a clause about these groups allows `thresholds`.
+
+    A rule that reads no group is always allowed.
+    """
+    if not rule.groups:
+        return True
+    groups = rule.groups if len(rule.groups) > 1 else rule.groups[0]
+    for clause in contract.clauses:
+        allowed = clause.parameter("mitigations")
+        if clause.parameter("groups") == groups and isinstance(allowed, tuple) and "thresholds" in allowed:
+            return True
+    return False
+
+
 def rule_of(contract: Contract, classes: tuple[str, ...]) -> DecisionRule:
     """The rule that *contract* implies for a model that knows *classes*.
 

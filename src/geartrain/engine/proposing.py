@@ -15,7 +15,7 @@ from geartrain.domain.events import ContractAdopted, FindingsRecorded
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.model import ModelVersion, Pool, Speed
 from geartrain.domain.release import Release
-from geartrain.domain.rule import DecisionRule
+from geartrain.domain.rule import DecisionRule, may_read_groups
 from geartrain.domain.wire import decode, encode
 from geartrain.engine.bench import (
     Bench,
@@ -147,13 +147,21 @@ def offer(builder: Builder, document: Document) -> Document:
     findings = decode(blobs.get(document["findings"]), tuple[Finding, ...])
     model = decode(blobs.get(document["model_noun"]), ModelVersion)
     demand_recorded(builder, model)
+    rule = decode(blobs.get(document["rule"]), DecisionRule)
+    if not may_read_groups(contract, rule):
+        raise ReleaseRefused(
+            "the rule decides by group, and no fairness clause allows that",
+            where="fairness",
+            found=", ".join(rule.groups),
+            hint="train again: the contract no longer lists `thresholds` among the clause's mitigations",
+        )
     parts = BundleParts(
         contract=contract,
         contract_text=builder.product.text.encode(),
         snapshot=document["snapshot"],
         model=model,
         onnx=blobs.get(document["onnx"]),
-        rule=decode(blobs.get(document["rule"]), DecisionRule),
+        rule=rule,
         findings=findings,
         environment=environment(),
         native=blobs.get(document["native"]) if document["native"] else None,

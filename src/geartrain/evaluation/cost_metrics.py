@@ -109,6 +109,8 @@ def unseen_cost(evidence: Evidence, mask: Mask) -> tuple[float, tuple[tuple[str,
             continue
         done = {rule.actions[a] for a in np.unique(actions[inside]) if a >= 0} | {rule.actions[y]}
         unseen = [a for a, action in enumerate(rule.actions) if action not in done]
+        # An action of which no row tells the price could not be priced by a better-informed reader either.
+        unseen = [a for a in unseen if np.isfinite(tensor[inside, a, y]).any()]
         over = [float(np.nanmean(tensor[inside, a, y])) - float(costs[inside].mean()) for a in unseen]
         if not over or not max(over) > 0:
             continue
