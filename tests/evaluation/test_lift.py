@@ -36,9 +36,10 @@ def test_noise_that_was_tried_often_is_not_above_luck(build):
     assert not lift.above_luck
     first, second, third = lift.sentences
     assert "look 3" in first
+    assert "biopsies are saved per 1000 decisions" in first
     assert "100 recorded trials" in second
     assert "not above" in second
-    assert "p = 0.004" in third
+    assert third.endswith("probability 0.004")
     assert "40 of 100" in third
 
 

@@ -10,7 +10,7 @@ recorded parameters, which gives the same model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import numpy as np
@@ -20,7 +20,7 @@ from geartrain.domain.digest import digest, short
 from geartrain.domain.events import SnapshotTaken, TrialRecorded
 from geartrain.domain.model import Pool, Trial
 from geartrain.engine.bench import Builder, Document, bench_of, currency_of, remember
-from geartrain.engine.lifting import tried_on
+from geartrain.engine.lifting import trials_now, tried_on
 from geartrain.engine.mitigating import mitigate
 from geartrain.engine.pooling import commit_pools, meter_of, open_pool, pool_name, put_losses, taught_losses
 from geartrain.engine.products import Product
@@ -218,5 +218,5 @@ def _search(builder: Builder, document: Document) -> Document:
         "commitment": bench.split.commitment,
         # A setting that was tried twice is one trial by its id, as in the ledger.
         "trials_recorded": list(dict.fromkeys(trial.id for trial in trials)),
-        "tried": asdict(tried),
+        "tried": asdict(replace(tried, trials=trials_now(builder, document, bench))),
     }

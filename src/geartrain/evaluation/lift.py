@@ -47,7 +47,7 @@ class Tried:
         word = "are" if self.checked != 1 else "is"
         return (
             f"{self.checked} of {self.trials} recorded trials {word} held against `{self.baseline}` on the free"
-            f" rows: were none better, luck would show a best like this with p = {self.p_value:.2g}"
+            f" rows: were none better, the best would look as good as it does with probability {self.p_value:.2g}"
         )
 
 
@@ -61,6 +61,7 @@ class Lift:
         luck_bar: What the best of `tried.trials` that save nothing would show on as many rows.
         look: Which look at these sealed rows it was.
         drawn: What was resampled as one for the interval.
+        unit: What costs are counted in.
     """
 
     baseline: str
@@ -69,6 +70,7 @@ class Lift:
     look: int
     drawn: str
     tried: Tried
+    unit: str = "errors"
 
     @property
     def above_luck(self) -> bool:
@@ -78,12 +80,11 @@ class Lift:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The lift, its luck bar and its test in plain sentences."""
-        low, high = 1000 * self.saved.low, 1000 * self.saved.high
-        verb = "saves" if self.saved.value >= 0 else "loses"
+        saved, low, high = (1000 * one for one in (self.saved.value, self.saved.low, self.saved.high))
         first = (
-            f"{verb} {abs(1000 * self.saved.value):.4g} per 1000 decisions ({low:.4g} to {high:.4g} at"
-            f" {self.saved.confidence:.1%}) against `{self.baseline}`, the cheapest simpler way,"
-            f" at look {self.look} at these sealed rows"
+            f"against `{self.baseline}`, the cheapest simpler way, {saved:.4g} {self.unit} are saved per 1000"
+            f" decisions ({low:.4g} to {high:.4g} at {self.saved.confidence:.1%}), seen at look {self.look} at"
+            " these sealed rows"
         )
         second = (
             f"{self.tried.trials} recorded trials came before it; the best of so many without merit would show"
@@ -126,4 +127,5 @@ def lift_of(evidence: Evidence, tried: Tried, *, look: int) -> Lift | Unmeasured
         look=look,
         drawn=drawn,
         tried=tried,
+        unit=evidence.contract.costs.currency if evidence.contract.costs else "errors",
     )
