@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from geartrain.domain.finding import Measurement
+from geartrain.evaluation.cost_metrics import unseen_cost
 from geartrain.evaluation.feasibility import feasibility
 from geartrain.evaluation.leakage_proxies import Leak
 from geartrain.evaluation.outlook import curve_of, least_costs, outlook
 from geartrain.evaluation.prospect import CurveRuns, Facts, Margin, QuickLook, Signal, Topic, Verdict
 from geartrain.evaluation.proving import margin_prospect
 from geartrain.stats.label_noise import agreement, confident_noise
+from geartrain.stats.learning_curve import learning_curve
 
 ROWS = 2000
 FACTS = Facts(
@@ -96,6 +98,22 @@ def test_curves_are_about_the_clauses_own_baseline_and_rows(build, quick):
     none = curve_of(quick, runs, where="sex == 'x'")
     assert "0 judged rows" in none.reason
     assert "is not known: only 0 judged rows" in outlook(promised(build, 0.1), none)
+
+
+def test_forecasts_leave_room_for_errors_that_were_not_seen(build):
+    """Where no malignant row was ever missed, a miss at 50 still may come: less room with ten times the rows."""
+    rng = np.random.default_rng(4)
+    truth = (rng.random(ROWS) < 0.2).astype(int)
+    said = np.where((truth == 0) & (rng.random(ROWS) < 0.1), 1, truth)
+    careful = build.binary(np.where(said == 1, 0.9, 0.001), truth)
+    runs = curve(lambda n: 4 * n**-0.5)
+    found = curve_of(careful, runs)
+    plain = learning_curve(runs.sizes, runs.costs, least=least_costs(careful), seed=careful.seed)
+    extra, _ = unseen_cost(careful, careful.everything)
+    assert extra > 0.05
+    for one, bare in zip(found.forecasts, plain.forecasts, strict=True):
+        room = np.hypot(bare.expected.high - bare.expected.value, extra / bare.times)
+        assert one.expected.high == pytest.approx(one.expected.value + room)
 
 
 def test_the_least_cost_is_what_being_right_costs(build):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from geartrain.domain.clause import Clause, Comparison
 from geartrain.domain.prediction import Floats
 from geartrain.evaluation.baselines import baseline_costs
+from geartrain.evaluation.cost_metrics import unseen_cost
 from geartrain.evaluation.evidence import Evidence, Unmeasured
 from geartrain.evaluation.prospect import CurveRuns, interval
 from geartrain.stats.deciding import cost_tensor, regression_cost
@@ -38,7 +42,7 @@ def curve_of(
         return Unmeasured(reason=f"only {int(known.sum())} judged rows have a known cost")
     if reference is not None and float(reference[known].mean()) <= 0:
         return Unmeasured(reason=f"the baseline `{relative_to}` costs nothing, of which nothing is a share")
-    return learning_curve(
+    curve = learning_curve(
         runs.sizes,
         [each[:, known] for each in runs.costs],
         least=least[known],
@@ -48,6 +52,20 @@ def curve_of(
         times=TIMES,
         whole=runs.whole,
     )
+    inside = np.zeros(len(quick), dtype=bool)
+    inside[runs.judged[known]] = True
+    scale = 1.0 if reference is None else float(reference[known].mean())
+    return _with_unseen(curve, unseen_cost(quick, inside)[0] / scale)
+
+
+def _with_unseen(curve: LearningCurve, extra: float) -> LearningCurve:
+    """Room in each forecast for errors that no judged row showed; it shrinks like 1 / rows, as in `expected_cost`."""
+    forecasts = []
+    for one in curve.forecasts:
+        seen = one.expected
+        high = seen.value + math.hypot(seen.high - seen.value, extra / one.times)
+        forecasts.append(replace(one, expected=replace(seen, high=high)))
+    return replace(curve, forecasts=tuple(forecasts))
 
 
 def outlook(clause: Clause, curve: LearningCurve | Unmeasured) -> str:
