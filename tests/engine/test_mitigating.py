@@ -120,6 +120,7 @@ def test_thresholds_by_group_reach_the_release(lent):
     assert (decide(rule, said, nobody).actions == common).all()
 
     report = report_of(workspace, answer)
+    assert report.mitigations == rows
     assert gap(report) < 0.25
     assert [table.groups for table in report.groups] == [("sex",)]
     assert {row.group for row in report.groups[0].rows} == {"f", "m"}
@@ -136,6 +137,19 @@ def test_a_reweighed_model_is_the_one_that_is_released(lent):
     assert chosen.mitigation == "reweighing"
     assert ("mitigation", "reweighing") in model.params
     assert answer["mitigation"] == {"kind": "reweighing", "clause": "fairness.alike"}
+
+
+def test_a_constrained_model_is_released_with_its_own_place_of_decision(lent):
+    """One member of the game is exported, never made smaller, and its rule keeps the decision where the member's is."""
+    pytest.importorskip("fairlearn", reason="the extra `fairness` is not installed")
+    workspace, answer = lent(["constraints"], at_most=0.2)
+    assert answer["mitigation"] == {"kind": "constraints", "clause": "fairness.alike"}
+    assert answer["variant"] == "reference"
+    loaded = load_bundle(workspace, answer["release"])
+    assert ("mitigation", "constraints") in loaded.model.params
+    assert loaded.rule.groups == ()
+    assert loaded.rule.class_weights[0] == 1.0 and loaded.rule.class_weights[1] != 1.0
+    assert gap(report_of(workspace, answer)) < 0.3
 
 
 def test_nothing_is_tried_that_is_not_allowed(lent):

@@ -13,6 +13,7 @@ from geartrain.domain.clause import Stage
 from geartrain.domain.digest import short
 from geartrain.domain.events import ContractAdopted, FindingsRecorded
 from geartrain.domain.finding import Finding, Status
+from geartrain.domain.groups import MitigationTried
 from geartrain.domain.model import ModelVersion, Pool, Speed
 from geartrain.domain.release import Release
 from geartrain.domain.rule import DecisionRule, may_read_groups
@@ -97,7 +98,12 @@ def judge(builder: Builder, document: Document) -> Document:
         model=view_of(bench, fitted, Pool.VERDICT, predict=served.predict),
     )
     lift = lift_of(evidence, _tried(builder, document, bench), look=opened.look)
-    report = replace(report, lift=lift if isinstance(lift, Lift) else None)
+    tried = blobs.get(document["mitigations"]) if "mitigations" in document else None
+    report = replace(
+        report,
+        lift=lift if isinstance(lift, Lift) else None,
+        mitigations=() if tried is None else decode(tried, tuple[MitigationTried, ...]),
+    )
     again = document["retrained"] and not constrained(document)
     replaced, speed = refit(builder, document, bench) if again else ({}, decode(document["speed"], Speed))
     findings = (

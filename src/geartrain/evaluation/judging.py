@@ -10,7 +10,7 @@ from geartrain.domain.clause import Clause, Stage
 from geartrain.domain.digest import digest
 from geartrain.domain.explanation import Explanation
 from geartrain.domain.finding import Finding, Measurement, Status, judge
-from geartrain.domain.groups import GroupTable, Impossibility
+from geartrain.domain.groups import GroupTable, Impossibility, MitigationTried
 from geartrain.errors import ExpressionInvalid
 from geartrain.evaluation.baselines import baseline_costs, baseline_names
 from geartrain.evaluation.cost_metrics import mean_cost
@@ -60,6 +60,7 @@ class Report:
             None at stages that open no sealed rows.
         groups: What the model does to each group that a fairness clause named.
         impossible: Fairness clauses that exclude each other at the base rates of these rows.
+        mitigations: What training tried because a fairness clause broke on `select`, with what each costs.
         explanation: What the answers rest on; None where the model was not at hand.
         robustness: What missing values tell, and what corrupted input costs most; before a release only.
     """
@@ -76,6 +77,7 @@ class Report:
     lift: Lift | None = None
     groups: tuple[GroupTable, ...] = ()
     impossible: tuple[Impossibility, ...] = ()
+    mitigations: tuple[MitigationTried, ...] = ()
     explanation: Explanation | None = None
     robustness: tuple[Shown, ...] = ()
 
@@ -93,6 +95,7 @@ class Report:
             self.thresholds,
             self.slices,
             self.groups,
+            self.mitigations,
             self.lift,
             self.robustness,
         )
