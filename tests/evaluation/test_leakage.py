@@ -147,7 +147,8 @@ class TestCopies:
         assert (found.status, found.blocks, found.rows) == (Status.BROKEN, True, 180)
         assert found.message == (
             "20 of 180 judged rows equal one that was learned from, label and all; by chance about 0.0;"
-            " 11.1 %, promised at most 1 %: broken"
+            " 11.1 %, promised at most 1 %: broken;"
+            " it was promised because a row that was learned from proves nothing"
         )
 
     def test_an_opposite_label_is_no_copy(self):

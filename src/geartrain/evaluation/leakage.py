@@ -20,7 +20,7 @@ from geartrain.domain.clause import Clause, Stage
 from geartrain.domain.contract import Contract, DataTerms, FieldType
 from geartrain.domain.expression import Columns
 from geartrain.domain.features import Feature, FeatureSet, RequestFeature
-from geartrain.domain.finding import Finding, Measurement
+from geartrain.domain.finding import Finding, Measurement, reason_of
 from geartrain.evaluation.evidence import Measured, Unmeasured
 from geartrain.evaluation.judging import finding_of
 from geartrain.evaluation.leakage_duplicates import nearly_repeated_rows, repeated_rows
@@ -131,7 +131,7 @@ def _sentence(clause: Clause, finding: Finding, note: str) -> str:
             text = f"{note}; {percent}, {bound}"
         case _:
             text = note
-    return f"{text}: {finding.status}"
+    return f"{text}: {finding.status}{reason_of(clause, finding.status)}"
 
 
 def _duplicates(exhibit: Exhibit, clause: Clause) -> Measured:
