@@ -178,3 +178,17 @@ def test_bootstrap_of_any_statistic():
     assert len(stars) == 500
     with pytest.raises(ValueError, match="no value"):
         intervals.bootstrap(lambda weights: float("nan"), 5, seed=1, resamples=5)
+
+
+def test_a_bootstrap_does_not_end_where_its_resamples_end():
+    """At 99.99 % 2000 resamples hold nothing beyond the ends; the interval then reaches the normal limit, and says so."""
+    costs = np.random.default_rng(2).normal(size=400)
+    strict = intervals.ratio(costs, seed=1, confidence=0.9999)
+    half = intervals.normal_quantile(0.99995) * float(costs.std()) / 20
+    assert strict.high - strict.value >= 0.999 * half
+    assert strict.method.endswith("normal limit, the wider")
+    assert intervals.ratio(costs, seed=1).method == "bootstrap, BCa"
+    low, high, _ = intervals.bootstrap(
+        lambda weights: float(weights @ costs / weights.sum()), 400, seed=1, confidence=0.9999
+    )
+    assert min(strict.value - low, high - strict.value) >= 0.9 * half
