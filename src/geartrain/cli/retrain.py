@@ -52,7 +52,7 @@ def retrain(
     """
     from geartrain.cli.working import begin, work
     from geartrain.engine.plans import BUILD
-    from geartrain.engine.retraining_live import ask, ordered, refuse
+    from geartrain.engine.retraining_live import ask, ordered, person_asking, refuse
     from geartrain.engine.runs import begun_run
     from geartrain.errors import PoolClosed, TrainingImpossible
     from geartrain.retraining.policy import Refusal
@@ -64,7 +64,8 @@ def retrain(
         # The retraining was asked for and began; the question is not asked twice.
         document = work(workspace, space, product, BUILD, lambda: cut_off[1])
         return _built(space, product, document, "a retraining that had been cut off is done", now=moment)
-    asked = ask(space, product, now=moment, person=person if force else None)
+    asking = person if force else person_asking(space, product.name)
+    asked = ask(space, product, now=moment, person=asking)
     trigger = asked.answer
     if trigger is None:
         text = "nothing asks for a retraining; `--force` asks for one"

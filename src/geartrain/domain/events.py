@@ -332,6 +332,24 @@ class DecisionReviewed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentNoted:
+    """Somebody wrote down what was seen, tried or learned about an incident."""
+
+    product: str
+    incident: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainingAsked:
+    """A person asks for a retraining; the policy still decides, and repeals no refusal."""
+
+    product: str
+    person: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountOpened:
     """Somebody may enter the room from now on."""
 
@@ -390,6 +408,8 @@ Event = (
     | ProposalSigned
     | ProposalClosed
     | DecisionReviewed
+    | IncidentNoted
+    | RetrainingAsked
     | AccountOpened
     | AccountClosed
     | TokenIssued

@@ -10,7 +10,7 @@ from geartrain.data.labels import LABEL
 from geartrain.domain.clause import Parameter
 from geartrain.domain.contract import Contract, RetrainingAction, RetrainingTerms
 from geartrain.domain.digest import short
-from geartrain.domain.events import BatchIngested, Refused, RetrainingStarted
+from geartrain.domain.events import BatchIngested, Refused, RetrainingAsked, RetrainingStarted
 from geartrain.domain.incident import Signal
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine import releasing
@@ -57,6 +57,22 @@ def ask(workspace: Workspace, product: Product, *, now: datetime, person: str | 
     if isinstance(answer, Refusal):
         refuse(workspace, product, state.champion, answer.reason, now=now)
     return Asked(answer=answer, facts=facts, champion=state.champion)
+
+
+def person_asking(workspace: Workspace, product: str) -> str | None:
+    """Who asked for a retraining that neither began nor was refused since, or None."""
+    person = None
+    for recorded in workspace.history(product):
+        match recorded.event:
+            case RetrainingAsked(person=asking):
+                person = asking
+            case RetrainingStarted():
+                person = None
+            case Refused(what="retrain"):
+                person = None
+            case _:
+                continue
+    return person
 
 
 def refuse(
