@@ -16,8 +16,15 @@ TIMED = (
         CONTRACT.replace("      key: id\n", "      key: id\n      event_time: at\n      freshness: 2 days\n")
         .replace("        amount:", "        at: {type: timestamp, required: true}\n        amount:")
         .replace("max: 1000}", "max: 100000}")
+        .replace("data:\n", "data:\n  split: {by_time: true}\n")
     )
     + """\
+integrity:
+  target_proxy: {accept: [amount], because: the limit of 60 is the rule that is learned here}
+plausibility:
+  larger_is_worse: {rises_with: amount, at_most: 0.5}
+  no_names: {forbidden: [id]}
+  amount_works: {earns_its_place: [amount], severity: warn}
 monitoring:
   false_alarms: {ever: 0.01, every: 365 days}
   smallest_change: 0.1
@@ -133,6 +140,12 @@ def test_the_cost_of_decisions_is_known_when_their_labels_are(live: tuple[Path, 
     assert said.document["result"]["labelled"] == 240
     assert said.document["result"]["open"] == [], said.out
     assert said.code == 0
+    live = {one["clause"]: one for one in said.document["result"]["findings"]}
+    assert live["plausibility.larger_is_worse"]["status"] == "kept"
+    assert live["plausibility.larger_is_worse"]["stage"] == "live"
+    assert live["plausibility.no_names"]["message"] == "no feature reads id: kept"
+    assert live["plausibility.amount_works"]["status"] == "not measured"
+    assert "the truth of these rows is not known yet" in live["plausibility.amount_works"]["message"]
 
     asked = shell(home, "retrain", "--force", "--as", "dan", "--trials", "1", "--now", now, "--json")
     assert asked.document["result"]["retrained"] is True
