@@ -90,7 +90,7 @@ def built(now):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def example_data():
     """A function that loads an example's `data.py`."""
 

@@ -12,7 +12,7 @@ def _examples(request):
     return request.config.rootpath / "examples"
 
 
-@pytest.mark.parametrize("name", ["card-fraud", "tumour-triage"])
+@pytest.mark.parametrize("name", ["card-fraud", "employee-performance", "loan-decision", "tumour-triage"])
 def test_the_examples_load_and_their_features_hold(request, name):
     """Each example is a product: its contract parses, its features agree with it, its recipe is one."""
     product = load_product(_examples(request) / name)

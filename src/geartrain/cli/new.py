@@ -25,7 +25,11 @@ _TASKS = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION)
 @click.option(
     "--person", default="you", show_default=True, help="Who holds every role until you write it down."
 )
-@click.option("--example", default=None, help="Begin from an example: tumour-triage or card-fraud.")
+@click.option(
+    "--example",
+    default=None,
+    help="Begin from an example: tumour-triage, card-fraud, loan-decision or employee-performance.",
+)
 @answering
 def new(
     name: Path,

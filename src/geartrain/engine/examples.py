@@ -9,7 +9,9 @@ from geartrain.engine.products import CONTRACT_FILE, FEATURES_FILE, MODEL_FILE
 from geartrain.errors import ProductCodeBroken, ProductUnknown
 
 DATA_FILE = "data.py"
-FILES = (CONTRACT_FILE, FEATURES_FILE, MODEL_FILE, DATA_FILE)
+#: The story comes along, so that the folder explains itself where only the package is installed.
+STORY_FILE = "README.md"
+FILES = (STORY_FILE, CONTRACT_FILE, FEATURES_FILE, MODEL_FILE, DATA_FILE)
 #: Beside the package where it was installed, beside `src` where it is worked on.
 _PLACES = (Path(__file__).parents[1] / "examples", Path(__file__).parents[3] / "examples")
 
