@@ -61,8 +61,12 @@ def test_limits_owners_and_groups_at_risk_are_in_it(samples) -> None:
     assert any("calibration_error" in one and "broken" in one for one in considered["technicalLimitations"])
     assert considered["users"] == [facts.contract.product.serves]
     risks = {one["groupAtRisk"]: one for one in considered["fairnessAssessments"]}
-    assert "too few" in risks["age: under 18"]["harms"]
-    assert "the groups of `worst radius` > 16" in risks
+    assert "no verdict about recall: 3 rows count" in [
+        one["harms"].split(",")[0]
+        for one in considered["fairnessAssessments"]
+        if one["groupAtRisk"] == "age: under 18"
+    ]
+    assert "the groups of clinics" in risks
     assert not any("benefits" in one for one in risks.values()), "nobody wrote them, so nobody says them"
     (waived,) = considered["ethicalConsiderations"]
     assert waived["mitigationStrategy"] == "300 more samples arrive by the summer"

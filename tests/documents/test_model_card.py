@@ -88,7 +88,7 @@ def test_groups_and_influence_are_told_with_intervals(samples) -> None:
     card = model_card(samples.model_facts())
 
     assert "| age | over 50 | recall | 0.94 (0.89 to 0.98, 95%) | 80 |" in card
-    assert "no verdict: too few to be judged (3 rows, 1 positive" in card
+    assert "no verdict: 3 rows count, at least 30 are asked for" in card
     assert "2 rows have no age and are in no group" in card
     assert "40% (35% to 44%)" in card
     assert "worst area, worst radius go so closely together" in card

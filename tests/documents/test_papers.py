@@ -68,11 +68,11 @@ def test_an_open_promise_is_said_in_plain_words(samples) -> None:
     said = words_of(one_page_paper(samples.model_facts()), "Where it is not proven")
 
     assert (
-        "Not kept: how far its probabilities are from what comes true, promised at most 0.08. It is 0.12."
+        "Not kept: how far its probabilities are from what comes true, promised at most 0.08; it is 0.12."
         in said
     )
     assert (
-        "Not proven: how many of those that are malignant it finds, promised at least 97%. 171 rows cannot tell"
+        "Not proven: how many of those that are malignant it finds, promised at least 97%; it is 96%. 171 rows cannot tell"
         in said
     )
     assert "Dr. Dana Okafor allowed it until 30 Jun 2026." in said
@@ -101,11 +101,12 @@ def test_a_product_that_a_simpler_way_beats_says_so(samples) -> None:
 
 
 def test_small_groups_are_not_covered(samples) -> None:
-    """A group without a verdict is named with its rows; one that was judged is not."""
+    """A group without a verdict is named with its rows; of one that was judged, what was not."""
     said = words_of(one_page_paper(samples.model_facts()), "Who is not covered")
 
     assert "age: under 18 (3 rows)" in said
-    assert "over 50" not in said
+    assert "recall of age: over 50" not in said
+    assert "precision of age: over 50" in said
 
 
 def test_another_contract_since_then_is_said(samples) -> None:

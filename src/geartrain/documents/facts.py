@@ -173,8 +173,20 @@ class DocumentFacts:
     def groups(self) -> tuple[GroupLine, ...]:
         """Every quantity of every group, table by table; a group that is too small has reasons for values."""
         return tuple(
-            _line(table, row, figure) for table in self.tables for row in table.rows for figure in row.figures
+            _line(self, table, row, figure)
+            for table in self.tables
+            for row in table.rows
+            for figure in row.figures
         )
+
+    def dividing(self, table: GroupTable) -> str:
+        """What divides a table's groups: a column, or for an expression the name of its clause."""
+        names = {
+            str(clause.parameter("groups")): clause.path.rsplit(".", maxsplit=1)[-1].replace("_", " ")
+            for clause in self.contract.clauses
+            if clause.section == "fairness"
+        }
+        return " and ".join(one if one.isidentifier() else names.get(one, one) for one in table.groups)
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:
@@ -214,19 +226,16 @@ class DocumentFacts:
         return ", ".join(self.contract.holders(role)) or "nobody named"
 
 
-def _line(table: GroupTable, row: GroupRow, figure: GroupFigure) -> GroupLine:
+def _line(facts: DocumentFacts, table: GroupTable, row: GroupRow, figure: GroupFigure) -> GroupLine:
+    """One figure; without a verdict where fewer rows carry it than the team asks for, as its clause would have none."""
     seen = figure.measurement
-    counts = counted(row.rows, "row")
-    if row.positives is not None:
-        counts += f", {counted(row.positives, 'positive')}"
-    small = (
-        ""
-        if row.judged
-        else f"too few to be judged ({counts}; at least {table.smallest_group} are asked for)"
-    )
-    told = seen if row.judged else None
+    carrying = row.rows if seen is None else (seen.rows if seen.relevant is None else seen.relevant)
+    fewest, reason = min(row.rows, carrying), figure.reason
+    if seen is not None and fewest < table.smallest_group:
+        reason = f"{counted(fewest, 'row')} count, at least {table.smallest_group} are asked for"
+    told = None if reason else seen
     return GroupLine(
-        attribute=" and ".join(table.groups),
+        attribute=facts.dividing(table),
         group=row.group,
         quantity=QUANTITIES.get(figure.quantity, figure.quantity).split(":", maxsplit=1)[0],
         value=told.value if told else None,
@@ -234,5 +243,5 @@ def _line(table: GroupTable, row: GroupRow, figure: GroupFigure) -> GroupLine:
         high=told.high if told else None,
         confidence=table.confidence,
         rows=row.rows,
-        reason=small or figure.reason,
+        reason=reason,
     )

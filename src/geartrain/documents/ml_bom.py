@@ -182,7 +182,8 @@ def _fairness(facts: DocumentFacts) -> list[dict[str, str]]:
     for one in facts.section("fairness"):
         clause = facts.clause(one)
         groups = str(clause.parameter("groups")) if clause else one.clause
-        told = {"groupAtRisk": f"the groups of {groups}", "harms": one.message}
+        named = groups if groups.isidentifier() else one.clause.rsplit(".", maxsplit=1)[-1].replace("_", " ")
+        told = {"groupAtRisk": f"the groups of {named}", "harms": one.message}
         waiver = facts.waiver(one.clause)
         mitigation = [*_written(facts, MITIGATION), *([f"waived: {waiver.reason}"] if waiver else [])]
         if mitigation:
@@ -190,10 +191,13 @@ def _fairness(facts: DocumentFacts) -> list[dict[str, str]]:
         if benefits := _written(facts, BENEFITS):
             told["benefits"] = " ".join(benefits)
         said.append(told)
-    small = dict.fromkeys((one.attribute, one.group, one.reason) for one in facts.groups if one.value is None)
     said += [
-        {"groupAtRisk": f"{attribute}: {group}", "harms": f"no verdict: {reason}"}
-        for attribute, group, reason in small
+        {
+            "groupAtRisk": f"{one.attribute}: {one.group}",
+            "harms": f"no verdict about {one.quantity}: {one.reason}",
+        }
+        for one in facts.groups
+        if one.value is None
     ]
     return said
 

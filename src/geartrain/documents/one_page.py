@@ -132,53 +132,75 @@ _SHARES = {
 
 def _in_plain_words(facts: DocumentFacts, one: Finding) -> str:
     """An open finding as somebody would say it who does not read intervals."""
-    promise = _promise(facts, one)
-    unit = f" {one.unit}" if one.unit else ""
     match one.status:
         case Status.BROKEN:
-            share_of = (clause := facts.clause(one)) is not None and clause.metric in _SHARES
-            is_ = share(one.value) if share_of and one.value is not None else number(one.value) + unit
-            said = f"Not kept: {promise}. It is {is_}."
+            said = f"Not kept: {_seen(facts, one)}."
         case Status.UNPROVEN:
-            said = f"Not proven: {promise}. {counted(one.rows, 'row')} cannot tell"
+            said = f"Not proven: {_seen(facts, one)}. {counted(one.rows, 'row')} cannot tell"
             more = one.relevant_needed or one.rows_needed
             kind = " of the kind that counts" if more != one.rows_needed else ""
             said += f"; about {more:,} more{kind} would." if more else "."
         case _:
-            said = f"Not measured: {promise}."
+            said = f"Not measured: {_promise(facts, one)}."
     if waiver := facts.waiver(one.clause):
         said += f" {waiver.person} allowed it until {day(waiver.expires_at)}."
     return said
 
 
-def _promise(facts: DocumentFacts, one: Finding) -> str:
+def _asked(facts: DocumentFacts, one: Finding) -> str:
+    """What a success promise asks, in plain words; empty where the finding's own sentence says it better."""
     clause = facts.clause(one)
     if clause is None or clause.section != "success" or clause.metric not in _ASKED:
-        return facts.promise(one.clause).split(", because ", 1)[0].replace("`", "")
+        return ""
     sought = (
         clause.parameter("class") or facts.contract.decision.positive or "of the class that is looked for"
     )
-    words = _ASKED[clause.metric].format(sought)
     where = f" where {clause.where.replace('`', '')}" if clause.where else ""
-    if clause.relative_to:
-        return f"{words}{where}, promised {promised(one)} of what {clause.relative_to} costs"
-    if clause.metric in _SHARES:
-        direction = "at least" if one.comparison is Comparison.AT_LEAST else "at most"
-        return f"{words}{where}, promised {direction} {share(one.bound)}"
-    return f"{words}{where}, promised {promised(one)}"
+    return _ASKED[clause.metric].format(sought) + where
+
+
+def _promise(facts: DocumentFacts, one: Finding) -> str:
+    if asked := _asked(facts, one):
+        return f"{asked}, promised {_bound(facts, one)}"
+    return facts.promise(one.clause).split(", because ", 1)[0].replace("`", "")
+
+
+def _seen(facts: DocumentFacts, one: Finding) -> str:
+    """The promise and what came; outside of success the finding is told in its owner's words already."""
+    clause = facts.clause(one)
+    if clause is not None and (asked := _asked(facts, one)):
+        value = share(one.value) if clause.metric in _SHARES and one.value is not None else number(one.value)
+        unit = f" {one.unit}" if one.unit else ""
+        return f"{asked}, promised {_bound(facts, one)}; it is {value}{unit}"
+    return one.message.rsplit(f": {one.status}", 1)[0].split(" [", 1)[0].replace("`", "")
+
+
+def _bound(facts: DocumentFacts, one: Finding) -> str:
+    clause = facts.clause(one)
+    if clause is not None and clause.metric in _SHARES:
+        return f"{'at least' if one.comparison is Comparison.AT_LEAST else 'at most'} {share(one.bound)}"
+    of = f" of what {clause.relative_to} costs" if clause is not None and clause.relative_to else ""
+    return promised(one) + of
 
 
 def _not_compared(facts: DocumentFacts) -> Iterator[Block]:
     if not any(clause.section == "fairness" for clause in facts.contract.clauses):
         yield Text(words="No groups of people were compared: whether it treats them alike is not known.")
     small = tuple(
-        f"{' and '.join(table.groups)}: {row.group} ({counted(row.rows, 'row')})"
+        f"{facts.dividing(table)}: {row.group} ({counted(row.rows, 'row')})"
         for table in facts.tables
         for row in table.rows
-        if not row.judged
+        if row.rows < table.smallest_group
     )
     if small:
         yield Text(words=f"Too few rows for a verdict: {shortened('; '.join(small), _LONGEST)}.")
+    thin = dict.fromkeys(
+        f"{one.quantity} of {one.attribute}: {one.group}"
+        for one in facts.groups
+        if one.value is None and not any(said.startswith(f"{one.attribute}: {one.group} (") for said in small)
+    )
+    if thin:
+        yield Text(words=f"No verdict on: {shortened('; '.join(thin), _LONGEST)}.")
 
 
 def _does(facts: DocumentFacts) -> Iterator[Block]:

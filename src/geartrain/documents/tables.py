@@ -264,13 +264,13 @@ def fairness_blocks(facts: DocumentFacts) -> tuple[Block, ...]:
     if not facts.tables:
         return ()
     widest = tuple(
-        f"{' and '.join(table.groups)}: {QUANTITIES.get(one.quantity, one.quantity)}; {one.one} and {one.two} differ"
+        f"{facts.dividing(table)}: {QUANTITIES.get(one.quantity, one.quantity)}; {one.one} and {one.two} differ"
         f" by {interval(one.gap.value, one.gap.low, one.gap.high, one.gap.confidence)}"
         for table in facts.tables
         for one in table.widest
     )
     unknown = tuple(
-        f"{table.unknown:,} rows have no {' and '.join(table.groups)} and are in no group"
+        f"{table.unknown:,} rows have no {facts.dividing(table)} and are in no group"
         for table in facts.tables
         if table.unknown
     )
