@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -381,3 +382,17 @@ def test_awkward_columns_never_give_a_number_without_a_meaning(build):
                 assert len(value.reason) > 10, (kind, column)
             else:
                 assert np.isfinite([value.value, value.low, value.high]).all(), (kind, column)
+
+
+def test_what_is_about_the_rows_is_asked_once_for_all_models(world, build):
+    """Two models of the same rows share a proxy's answer, and not what each of them does."""
+    shared = {}
+    views = [
+        replace(build.view(world.matrix, build.says(function)), about_rows=shared)
+        for function in (logistic, lambda m: 1 - logistic(m))
+    ]
+    first, second = (world("proxy_of", logistic, view=view, attribute="site") for view in views)
+    rising, falling = (world("rises_with", logistic, view=view, column="x0") for view in views)
+
+    assert second is first
+    assert (rising.value, falling.value) == (0.0, 1.0)
