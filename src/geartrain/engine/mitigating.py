@@ -6,7 +6,7 @@ The sealed rows are not touched: whether the choice keeps the clause is judged t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,20 +84,26 @@ def mitigate(
     found: list[_Candidate] = []
     rows = [_row(broken, before, before)]
     for kind in allowed(broken):
-        made = _made(builder, document, bench, clauses, broken, kind, fitted, rule)
-        if isinstance(made, Untried):
-            rows.append(MitigationTried(clause=broken.path, mitigation=kind.value, reason=made.reason))
+        tried: list[tuple[str, _Candidate]] = []
+        for made in _tries(builder, document, bench, clauses, broken, kind, fitted, rule):
+            if isinstance(made, Untried):
+                rows.append(MitigationTried(clause=broken.path, mitigation=kind.value, reason=made.reason))
+                break
+            _ask(bench, broken, made, meter, record)
+            tried.append((_spoilt(builder, made, before), made))
+            if made.standing == PROVEN and not tried[-1][0]:
+                break
+        if not tried:
             continue
-        _ask(bench, broken, made, meter, record)
-        row = _row(broken, made, before)
-        spoilt = _spoilt(builder, made, before)
+        spoilt, best = min(tried, key=lambda one: (bool(one[0]), one[1].standing))
+        row = _row(broken, best, before)
         if spoilt:
             rows.append(replace(row, reason=f"{row.reason}; not to be had: {spoilt}"))
             continue
-        found.append(made)
+        found.append(best)
         rows.append(row)
-    best = min(found, key=lambda one: (one.standing, one.cost), default=before)
-    chosen = best if best.standing < before.standing else before
+    cheapest = min(found, key=lambda one: (one.standing, one.cost), default=before)
+    chosen = cheapest if cheapest.standing < before.standing else before
     told = tuple(replace(row, chosen=row.mitigation == chosen.name) for row in rows)
     for row in told:
         builder.teller.say(_sentence(row, currency_of(builder.contract)))
@@ -110,7 +116,7 @@ def mitigate(
     }
 
 
-def _made(
+def _tries(
     builder: Builder,
     document: Document,
     bench: Bench,
@@ -119,7 +125,8 @@ def _made(
     kind: Mitigation,
     fitted: Fitted,
     rule: DecisionRule,
-) -> _Candidate | Untried:
+) -> Iterator[_Candidate | Untried]:
+    """What one kind has to offer: a model, or thresholds that aim at less and less of the tolerance."""
     if kind is not Mitigation.THRESHOLDS:
         made = mitigated_fit(
             kind,
@@ -133,22 +140,18 @@ def _made(
             monotone=bench.monotone,
         )
         if isinstance(made, Untried):
-            return made
-        return _seen(builder, document, bench, clauses, broken, kind.value, made.fitted, made.rule)
+            yield made
+        else:
+            yield _seen(builder, document, bench, clauses, broken, kind.value, made.fitted, made.rule)
+        return
     examples = bench.examples(Pool.SELECT)
     answers = fitted.predict(examples.matrix)
-    found: _Candidate | None = None
     for aim in AIMS:
         own = group_thresholds(broken, rule, answers, examples, aim=aim)
         if isinstance(own, Untried):
-            return own
-        tried = _seen(builder, document, bench, clauses, broken, kind.value, fitted, own)
-        if found is None or tried.standing < found.standing:
-            found = tried
-        if found.standing == PROVEN:
-            break
-    assert found is not None
-    return found
+            yield own
+            return
+        yield _seen(builder, document, bench, clauses, broken, kind.value, fitted, own)
 
 
 def _seen(
