@@ -63,7 +63,9 @@ class EntityLog:
         """Take a delivery in its place; at the end, where most belong, this costs no search."""
         times = self.times
         if time_us < self.tiled_until_us:
-            self._fold([self._tile(event_id, time_us, held)])
+            assert self.tiling is not None
+            counts: list[list[int] | None] = [[] if _is_gap(value) else None for value in held]
+            self._fold([self.tiling.tile_of([event_id], [time_us], [[value] for value in held], counts)])
             self.newest = max(self.newest, arrival_us)
             return
         if not times or time_us > times[-1]:
@@ -162,24 +164,35 @@ class EntityLog:
         start = -FOREVER if feature.width_us is None else end - feature.width_us
         tiles = [tile for tile in self.tiles if tile.last_us >= start and tile.last_us < end]
         column, times = self.columns[slot], self.times
+        if self.newest <= known_us and not self.corrected and not self.gaps[slot]:
+            part = slice(low, high)
+            return self.tiling.value(feature, slot, tiles, column[part], times[part], self.ids[part], at_us)
         seen = [
             index
             for index in range(low, high)
             if self.arrivals[index] <= known_us < self.untils[index] and not _is_gap(column[index])
         ]
-        values, moments = [column[index] for index in seen], [times[index] for index in seen]
-        return self.tiling.value(feature, slot, tiles, values, moments, at_us)
+        values, moments, ids = (
+            [column[index] for index in seen],
+            [times[index] for index in seen],
+            [self.ids[index] for index in seen],
+        )
+        return self.tiling.value(feature, slot, tiles, values, moments, ids, at_us)
 
     def _shorten(self) -> None:
         """Fold the older half; events of one moment stay together."""
+        assert self.tiling is not None
         stop = bisect_left(self.times, self.times[len(self.times) - self.bound // 2])
         if not stop:
             return
-        made = [
-            self._tile(self.ids[place], self.times[place], [column[place] for column in self.columns])
-            for place in range(stop)
-            if self.untils[place] == FOREVER
-        ]
+        made: list[Tile] = []
+        start, now_us = 0, self.times[-1]
+        while start < stop:
+            end = self.tiling.cell_end_us(self.times, start, stop, now_us)
+            kept = [place for place in range(start, end) if self.untils[place] == FOREVER]
+            if kept:
+                made.append(self._tile(kept))
+            start = end
         self.tiled_until_us = self.times[stop]
         self.corrected -= sum(until != FOREVER for until in self.untils[:stop])
         for column in (self.times, self.arrivals, self.untils, self.ids, *self.columns):
@@ -190,9 +203,16 @@ class EntityLog:
         assert self.tiling is not None
         self.tiles = self.tiling.folded([*self.tiles, *more], self.times[-1])
 
-    def _tile(self, event_id: str, time_us: int, held: Sequence[Held]) -> Tile:
+    def _tile(self, places: Sequence[int]) -> Tile:
         assert self.tiling is not None
-        return self.tiling.tile_of(event_id, time_us, held)
+        ids, times, *columns = (
+            [column[place] for place in places] for column in (self.ids, self.times, *self.columns)
+        )
+        counts = [
+            [place for place, value in enumerate(column) if not _is_gap(value)] if gap else None
+            for column, gap in zip(columns, self.gaps, strict=True)
+        ]
+        return self.tiling.tile_of(ids, times, columns, counts)  # type: ignore[arg-type]
 
     def _find(self, time_us: int, event_id: str, arrival_us: int) -> int | None:
         place = bisect_left(self.times, time_us)

@@ -20,6 +20,7 @@ the windows (at most 129 for a window without delay), however many events there 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from geartrain.domain.features import Aggregation, WindowFeature
-from geartrain.features.algebra import Algebra, Event, Told, algebra_of, of_one
+from geartrain.features.algebra import Algebra, Told, algebra_of, of_one
 from geartrain.features.exact import exact_units
 from geartrain.features.plan import FOREVER, Stream
 
@@ -52,13 +53,14 @@ class Tile:
 class Tiling:
     """How a stream's events are folded: its kinds of aggregation and the edges of its windows."""
 
-    __slots__ = ("algebras", "edges", "kinds", "places")
+    __slots__ = ("_examples", "algebras", "edges", "kinds", "places")
 
     def __init__(self, stream: Stream) -> None:
         self.kinds: tuple[Kind, ...] = tuple(dict.fromkeys(_kind(*one) for one in stream.features))
         examples = {_kind(feature, slot): feature for feature, slot in stream.features}
         self.places = {kind: place for place, kind in enumerate(self.kinds)}
-        self.algebras = tuple(tiled_algebra(examples[kind]) for kind in self.kinds)
+        self._examples = tuple(examples[kind] for kind in self.kinds)
+        self.algebras = tuple(tiled_algebra(one) for one in self._examples)
         edges: set[tuple[int, int]] = set()
         for feature, _ in stream.features:
             if feature.width_us is None:
@@ -73,15 +75,55 @@ class Tiling:
         ahead = [width for edge, width in self.edges if edge >= age_us]
         return 1 << max(0, int(min(ahead) * SHARE).bit_length() - 1) if ahead else FOREVER
 
-    def tile_of(self, event_id: str, time_us: int, held: Sequence[Any]) -> Tile:
-        """The tile of one event, of which *held* are the slots' values; None or NaN does not count."""
-        states = []
-        for (slot, *_), algebra in zip(self.kinds, self.algebras, strict=True):
-            value = held[slot]
-            counts = value is not None and value == value  # noqa: PLR0124 - NaN is not itself
-            event = Event(time_us=time_us, id=event_id, value=value)
-            states.append(algebra.prepare(event) if counts else algebra.empty)
-        return Tile(first_us=time_us, last_us=time_us, states=tuple(states))
+    def tile_of(
+        self,
+        ids: Sequence[str],
+        times: Sequence[int],
+        columns: Sequence[Sequence[Any]],
+        counts: Sequence[Any],
+    ) -> Tile:
+        """The tile of events, at least one, that stand in order.
+
+        Args:
+            ids: What the events are called.
+            times: When they happened.
+            columns: For each slot their values.
+            counts: For each slot the places of those that count, or None where all do.
+        """
+        chosen = [
+            (columns[slot], times, ids)
+            if places is None
+            else (
+                [columns[slot][place] for place in places],
+                [times[place] for place in places],
+                [ids[place] for place in places],
+            )
+            for slot, places in enumerate(counts)
+        ]
+        return Tile(
+            first_us=times[0],
+            last_us=times[-1],
+            states=tuple(
+                self._bulk(place, *chosen[kind[0]], at_us=times[-1]) for place, kind in enumerate(self.kinds)
+            ),
+        )
+
+    def _bulk(
+        self, place: int, values: Sequence[Any], times: Sequence[int], ids: Sequence[str], *, at_us: int
+    ) -> Any:
+        if not len(times):
+            return self.algebras[place].empty
+        return _state(self._examples[place], values, times, ids, at_us)
+
+    def cell_end_us(self, times: Sequence[int], start: int, stop: int, now_us: int) -> int:
+        """One past the last of the events `start:stop` that may share a tile with the first of them."""
+        hop = self.hop_us(now_us - times[start])
+        while True:
+            end = stop if hop == FOREVER else bisect_left(times, (times[start] // hop + 1) * hop, start, stop)
+            narrower = self.hop_us(now_us - times[end - 1])
+            if narrower >= hop:
+                return end
+            hop = narrower
 
     def joined(self, one: Tile, other: Tile) -> Tile:
         """Both tiles as one."""
@@ -114,14 +156,15 @@ class Tiling:
         tiles: Sequence[Tile],
         values: Sequence[Any],
         times: Sequence[int],
+        ids: Sequence[str],
         at_us: int,
     ) -> Told:
-        """The feature over those tiles and the events after them, given by their values and times."""
+        """The feature over those tiles and the events after them, given by their values, times and ids."""
         place = self.places[_kind(feature, slot)]
         algebra = self.algebras[place]
         state = reduce(algebra.merge, (tile.states[place] for tile in tiles), algebra.empty)
         if len(times):
-            state = algebra.merge(state, _state(feature, values, times, at_us))
+            state = algebra.merge(state, _state(feature, values, times, ids, at_us))
         return algebra.finalize(state, at_us)
 
 
@@ -150,8 +193,10 @@ def tiled_algebra(feature: WindowFeature) -> Algebra:
     )
 
 
-def _state(feature: WindowFeature, values: Sequence[Any], times: Sequence[int], at_us: int) -> Any:
-    """The state of events, at least one, that stand in order and after every tile."""
+def _state(
+    feature: WindowFeature, values: Sequence[Any], times: Sequence[int], ids: Sequence[str], at_us: int
+) -> Any:
+    """The state of events, at least one, that stand in order."""
     match feature.aggregation:
         case Aggregation.COUNT:
             return (len(times),)
@@ -168,12 +213,12 @@ def _state(feature: WindowFeature, values: Sequence[Any], times: Sequence[int], 
         case Aggregation.DISTINCT:
             return Counter(values)
         case Aggregation.FIRST:
-            return (times[0], 0, ""), values[0]
+            return (times[0], len(ids[0]), ids[0]), values[0]
         case Aggregation.LAST:
-            return (times[-1], 0, ""), values[-1]
+            return (times[-1], len(ids[-1]), ids[-1]), values[-1]
         case Aggregation.LAST_N:
             newest = range(len(times) - 1, max(-1, len(times) - 1 - (feature.n or 1)), -1)
-            return tuple(((times[place], place, ""), values[place]) for place in newest)
+            return tuple(((times[place], len(ids[place]), ids[place]), values[place]) for place in newest)
         case Aggregation.DECAYED_SUM:
             total = of_one(feature, values, times, at_us)
             return None if total is None else (at_us, float(total))
