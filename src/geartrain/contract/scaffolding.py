@@ -301,6 +301,9 @@ _OTHERS = """\
 # fairness:
 #   alike: {groups: a column, definition: equal_opportunity, at_most: 0.1, because: why this one}
 #
+# integrity:  # leakage is checked unasked; here you say what you see differently, and why
+#   target_proxy: {accept: [a column], because: it is known when the decision is made}
+#
 # monitoring:
 #   false_alarms: {ever: 0.01, every: 365 days}
 #   smallest_change: 0.1
