@@ -62,6 +62,7 @@ def live(tiny: Path, shell: Shell) -> tuple[Path, str]:
     for verb in (("train", "--trials", "1", "--now", now), ("compress",), ("evaluate", "--now", now)):
         said = shell(tiny, *verb)
         assert said.code == 0, said.out + said.err
+    assert "what the answers rest on:\n  100 % amount (100 to 100)" in said.out
     team = {"product": "ann", "domain": "ben", "engineering": "cyd", "science": "dan"}
     for role, person in team.items():
         shell(tiny, "release", "sign", "--role", role, "--as", person, "--now", now)
