@@ -25,6 +25,8 @@ pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
 if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
     pytest.skip("Spark needs Java, and there is none here", allow_module_level=True)
 
+pytestmark = pytest.mark.slow
+
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 KEYS = {"paid": "id", "limits": "version"}
 
