@@ -24,7 +24,7 @@ from geartrain.release import answers
 
 _DAYS = re.compile(r"(\d+)\s*d(ays?)?")
 
-release_argument = click.argument("release_name", metavar="RELEASE", default="latest")
+release_argument = click.argument("release_name", metavar="[RELEASE]", default="latest")
 person_option = click.option("--as", "person", required=True, help="Who says it, by the contract's team.")
 role_option = click.option(
     "--role", type=click.Choice([role.value for role in Role]), required=True, help="For which role."
