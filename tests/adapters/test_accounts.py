@@ -13,6 +13,7 @@ POSTGRES = os.environ.get("GEARTRAIN_TEST_POSTGRES", "postgresql+psycopg://postg
 
 
 def test_sqlite_keeps_the_promises_of_the_port(tmp_path):
+    """SQLite passes the suite."""
     numbers = itertools.count()
     check_accounts(lambda: SqlAccounts(tmp_path / f"{next(numbers)}.db"))
 
@@ -41,6 +42,7 @@ def test_postgresql_keeps_the_promises_of_the_port():
 
 
 def test_nobody_else_on_the_machine_can_read_the_file(tmp_path):
+    """The file and its log are readable by their owner alone."""
     store = SqlAccounts(tmp_path / "accounts.db")
     store.add(_account("Ada"))
     assert stat.S_IMODE((tmp_path / "accounts.db").stat().st_mode) == 0o600
@@ -49,6 +51,7 @@ def test_nobody_else_on_the_machine_can_read_the_file(tmp_path):
 
 
 def test_accounts_outlive_the_process(tmp_path):
+    """What was added is there for the next process."""
     first = SqlAccounts(tmp_path / "accounts.db")
     first.add(_account("Ada"))
     first.close()

@@ -23,6 +23,7 @@ def test_only_what_is_meant_changes():
 
 
 def test_an_empty_value_is_taken_out_and_a_new_one_is_added():
+    """A form's empty field takes its word out of the text."""
     after = changed(TEXT, "success.cost", {"at_most": "3", "because": "", "severity": "warn"})
     assert leaves_of(after, "success.cost") == (
         Leaf(name="at_most", value="3"),
@@ -33,11 +34,13 @@ def test_an_empty_value_is_taken_out_and_a_new_one_is_added():
 
 
 def test_a_bare_value_is_a_leaf_without_a_name():
+    """A promise spelled as one value can be edited too."""
     assert leaves_of(TEXT, "budget.latency_p99") == (Leaf(name="", value="10 ms"),)
     assert "latency_p99: 12 ms" in changed(TEXT, "budget.latency_p99", {"": "12 ms"})
 
 
 def test_a_new_clause_gets_its_section():
+    """A clause in a section that is not there yet makes the section."""
     after = changed(TEXT, "plausibility.more", {"rises_with": "amount", "because": "money: it matters"})
     assert leaves_of(after, "plausibility.more")[:2] == (
         Leaf(name="rises_with", value="amount"),
@@ -53,6 +56,7 @@ def test_what_would_be_nested_stays_a_text():
 
 
 def test_what_cannot_be_edited_is_said():
+    """No YAML, no place: an error of our own and never a broken text."""
     assert leaves_of(TEXT, "success.no_such") is None
     with pytest.raises(ContractUnreadable, match="not YAML"):
         changed("a: [", "a.b", {"c": "1"})
@@ -62,6 +66,7 @@ def test_what_cannot_be_edited_is_said():
 
 @pytest.mark.parametrize("example", ["card-fraud", "tumour-triage"])
 def test_an_edited_example_means_what_was_edited(example):
+    """The examples' contracts survive an edit with every other clause as it was."""
     from pathlib import Path
 
     file = Path(__file__).parents[2] / "examples" / example / "product.yaml"

@@ -59,6 +59,7 @@ def test_the_first_account_needs_the_code_from_the_terminal(team, nobody):
     ],
 )
 def test_a_bad_name_or_password_is_said(nobody, fields, words):
+    """The door says what is wrong with a name or a password, and opens nothing."""
     proof = proof_in(nobody.get("/first").text)
     answer = nobody.send("/first", **{"proof": proof, "code": "the-first-code", "person": "Ann", **fields})
     assert answer.status_code == 422
@@ -119,6 +120,7 @@ def test_a_session_is_new_after_signing_in_and_over_after_signing_out(team):
 
 
 def test_a_session_ends_by_itself(team):
+    """After its time a session is nobody's."""
     browser = team.signed_in("Visitor Vera")
     assert browser.get("/").status_code == 200
     team.now += timedelta(hours=12)
@@ -126,6 +128,7 @@ def test_a_session_ends_by_itself(team):
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_other_sites(team):
+    """The session's cookie is HttpOnly and stays at home."""
     answer = team.browser().enter("Visitor Vera")
     cookie = next(
         one for one in answer.headers.get_list("set-cookie") if "session=" in one and "secret" in one
@@ -157,6 +160,7 @@ def test_after_signing_in_one_goes_nowhere_else(team):
 
 
 def test_an_invitation_opens_one_account_once(team):
+    """A link opens the account that it was made for, once, and only keepers make links."""
     keeper = team.signed_in(team.accounts.people()[0].person)
     page = keeper.act("/people/invite", person="New Nora").text
     link = page.split("/join/")[1].split("<")[0]
@@ -196,6 +200,7 @@ def test_who_is_shut_out_is_out_at_once(team):
 
 
 def test_a_token_reaches_as_far_as_its_scopes(team):
+    """A token may what its scopes say, until its time is over, and its secret is kept nowhere."""
     browser = team.signed_in("Visitor Vera")
     page = browser.act("/people/tokens", name="nightly", days="30", **{"scope-read": "yes"}).text
     secret = "gt_" + page.split("gt_")[1].split("<")[0]
@@ -211,6 +216,7 @@ def test_a_token_reaches_as_far_as_its_scopes(team):
 
 
 def test_a_changed_password_ends_every_session(team):
+    """Whoever had the old password is out everywhere."""
     one, two = team.signed_in("Visitor Vera"), team.signed_in("Visitor Vera")
     new = "another plain sentence"
     one.act("/people/password", old="wrong", password=new, again=new)

@@ -15,6 +15,7 @@ def test_the_room_answers_under_its_own_names_only(team):
 
 
 def test_every_answer_says_what_a_browser_may_do_with_it(team):
+    """Pages, files and errors carry the same strict headers."""
     browser = team.signed_in("Visitor Vera")
     for path in ("/", "/enter", "/nowhere", "/index.json", f"/static/{static_digest('room.css')}/room.css"):
         headers = browser.get(path).headers
@@ -38,11 +39,13 @@ def test_no_page_has_scripts_or_styles_inside_or_from_elsewhere(team):
 
 
 def test_too_much_is_not_taken(team):
+    """A body over the limit is refused before it is read."""
     client = team.browser().client
     assert client.post("/enter", content=b"x" * (LARGEST_BODY + 1)).status_code == 413
 
 
 def test_static_files_are_named_by_their_content(team):
+    """An address with a digest may be kept for ever; another digest is another file."""
     client = team.browser().client
     digest = static_digest("room.js")
     answer = client.get(f"/static/{digest}/room.js")
@@ -61,6 +64,7 @@ def test_the_script_is_small(team):
 
 
 def test_an_unknown_page_is_said_in_both_spellings(team):
+    """What is not there is 404 as a page and as JSON."""
     browser = team.signed_in("Visitor Vera")
     assert browser.get("/products/no-such/promise").status_code == 404
     answer = browser.get("/products/no-such/promise.json")

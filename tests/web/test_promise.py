@@ -35,12 +35,14 @@ def test_each_clause_stands_under_its_owner_with_its_finding(team):
 
 
 def test_the_first_page_lists_the_products(team):
+    """The first page shows each product with the visitor's roles in it."""
     view = team.signed_in(team.holder("product")).twin("/")
     assert [(one["name"], one["roles"]) for one in view["products"]] == [("shop", ["product"])]
     assert view["products"][0]["live"]
 
 
 def test_a_change_is_shown_in_meaning_before_anybody_sees_it(team):
+    """A preview says tighter or looser and writes nothing down."""
     browser = team.signed_in("Visitor Vera")
     before = list(team.workspace.ledger.read_all())
     page = browser.act(f"{AT}/preview", **CHANGE).text

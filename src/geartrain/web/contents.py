@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from geartrain.web.pages import incidents, ledger, people, products, promise, proposing, releases
+from geartrain.web.pages import incidents, ledger, people, products, promise, proposing, release, releases
 from geartrain.web.paging import Action, Download, Page
 
-_ALL = (products, people, promise, proposing, releases, incidents, ledger)
+_ALL = (products, people, promise, proposing, releases, release, incidents, ledger)
 
 PAGES: tuple[Page, ...] = tuple(page for module in _ALL for page in module.PAGES)
 ACTIONS: tuple[Action, ...] = tuple(action for module in _ALL for action in module.ACTIONS)
