@@ -3,7 +3,8 @@
 Of each entity the raw deliveries are kept, sorted by event time and id, each visible
 from its arrival until the next delivery of the same id. So the state does not depend on
 the order in which deliveries were applied, and a read at any time within the horizon
-says what `point_in_time` says for it, bit for bit.
+says what `point_in_time` says for it, bit for bit. Only an entity with more events than
+a bound has its older ones folded (`features.tiles`, which states the error).
 """
 
 from __future__ import annotations
