@@ -1,8 +1,11 @@
 """Lift: against the cheapest simpler way, beside what so many tries show by luck."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from geartrain.domain.finding import Measurement
 from geartrain.evaluation.evidence import Unmeasured
 from geartrain.evaluation.lift import Tried, lift_of
 from geartrain.stats.multiplicity import luck_bar
@@ -50,3 +53,11 @@ def test_without_a_known_cost_there_is_no_lift(build):
         [0.1, 0.9], [1, 1], columns={"amount": np.array([np.nan, np.nan])}, contract=contract
     )
     assert isinstance(lift_of(evidence, TRIED, look=1), Unmeasured)
+
+
+def test_a_loss_is_told_as_money_that_is_spent(seen):
+    """Nobody is told that a negative sum was saved, and thousands are set apart."""
+    saved = Measurement(value=-2.9, low=-13.4, high=7.0, confidence=0.97, rows=100)
+    lost = replace(lift_of(seen, TRIED, look=1), unit="EUR", saved=saved)
+
+    assert "2,900 EUR more are spent per 1000 decisions (-7,000 to 13,400 at 97.0%)" in lost.sentences[0]

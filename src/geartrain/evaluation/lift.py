@@ -14,6 +14,7 @@ import numpy as np
 from geartrain.domain.finding import Measurement
 from geartrain.evaluation.baselines import baseline_costs, baseline_names
 from geartrain.evaluation.evidence import Evidence, Unmeasured
+from geartrain.evaluation.prospect import figure
 from geartrain.stats.blocks import ways_to_draw
 from geartrain.stats.intervals import normal_quantile
 from geartrain.stats.multiplicity import luck_bar
@@ -81,14 +82,16 @@ class Lift:
     def sentences(self) -> tuple[str, ...]:
         """The lift, its luck bar and its test in plain sentences."""
         saved, low, high = (1000 * one for one in (self.saved.value, self.saved.low, self.saved.high))
+        said = "are saved" if saved >= 0 else "more are spent"
+        ends = (low, high) if saved >= 0 else (-high, -low)
         first = (
-            f"against `{self.baseline}`, the cheapest simpler way, {saved:.4g} {self.unit} are saved per 1000"
-            f" decisions ({low:.4g} to {high:.4g} at {self.saved.confidence:.1%}), seen at look {self.look} at"
-            " these sealed rows"
+            f"against `{self.baseline}`, the cheapest simpler way, {figure(abs(saved))} {self.unit} {said} per 1000"
+            f" decisions ({figure(ends[0])} to {figure(ends[1])} at {self.saved.confidence:.1%}), seen at look"
+            f" {self.look} at these sealed rows"
         )
         second = (
             f"{self.tried.trials} recorded trials came before it; the best of so many without merit would show"
-            f" {1000 * self.luck_bar:.4g} by luck, and the saving is {'above' if self.above_luck else 'not above'} that"
+            f" {figure(1000 * self.luck_bar)} by luck, and the saving is {'above' if self.above_luck else 'not above'} that"
         )
         return first, second, self.tried.sentence
 
