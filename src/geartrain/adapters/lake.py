@@ -93,6 +93,12 @@ class DeltaLake:
         found = self.scan(table, columns=(BATCH,))
         return frozenset(found.column(BATCH).unique().to_pylist()) if found.num_columns else frozenset()
 
+    def version(self, table: str) -> str:
+        """The number of the table's last commit, and which table it is; see the port."""
+        with _told(table, self._folder(table)):
+            held = self._fresh(table)
+            return "" if held is None else f"{held.metadata().id}:{held.version()}"
+
     def tables(self) -> Iterator[str]:
         """The names of all tables, sorted."""
         found: list[str] = []

@@ -57,6 +57,13 @@ class Lake(Protocol):
     def batches(self, table: str) -> frozenset[str]:
         """The batches that the table holds."""
 
+    def version(self, table: str) -> str:
+        """Names what the table holds: another name after every append that added rows; empty where there is none.
+
+        It costs no scan, so that what was counted once need not be counted again. It may
+        change while the rows do not, as after a compaction.
+        """
+
     def tables(self) -> Iterator[str]:
         """The names of all tables, sorted."""
 

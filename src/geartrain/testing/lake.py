@@ -72,6 +72,10 @@ class MemoryLake:
         """The batches that the table holds."""
         return frozenset(batch for name, batch in self._taken if name == table)
 
+    def version(self, table: str) -> str:
+        """How many batches the table holds; see the port."""
+        return str(len(self.batches(table)) or "")
+
     def tables(self) -> Iterator[str]:
         """The names of all tables, sorted."""
         return iter(sorted(self.held))
@@ -96,7 +100,8 @@ def check_lake(make: Callable[[], Lake]) -> None:
         AssertionError: With the promise that was not kept.
     """
     for check in (
-        _check_empty, _check_once, _check_clocks, _check_columns, _check_types, _check_widening, _check_names,
+        _check_empty, _check_once, _check_versions, _check_clocks, _check_columns, _check_types, _check_widening,
+        _check_names,
     ):  # fmt: skip
         check(make())
 
@@ -124,6 +129,18 @@ def _check_once(lake: Lake) -> None:
     assert sorted(found.column("x").to_pylist()) == [1.0, 2.0, 3.0], "every row is there once"
     assert sorted(found.column(BATCH).to_pylist()) == ["b1", "b1", "b2"], "with the batch that brought it"
     assert lake.batches("p/s") == {"b1", "b2"}, "the batches are listed"
+
+
+def _check_versions(lake: Lake) -> None:
+    assert lake.version("p/s") == "", "a table that does not exist has no version"
+    lake.append("p/s", rows_at([1], x=[1.0]), batch="b1")
+    first = lake.version("p/s")
+    assert first, "a table has a version"
+    lake.append("p/s", rows_at([1], x=[1.0]), batch="b1")
+    lake.append("p/t", rows_at([1], x=[1.0]), batch="b1")
+    assert lake.version("p/s") == first, "which stays while nothing is appended to it"
+    lake.append("p/s", rows_at([2], x=[2.0]), batch="b2")
+    assert lake.version("p/s") != first, "and changes when rows are"
 
 
 def _check_clocks(lake: Lake) -> None:
