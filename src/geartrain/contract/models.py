@@ -211,6 +211,25 @@ class FieldText(Section):
     """Whether it says something about a person that must be handled with care."""
     known_after: Duration | None = None
     """How long after the decision its value becomes known; 0 days where it is known by then."""
+    refers_to: Annotated[str, Field(pattern=r"^[^.]+\..+$", examples=["customers.id"])] | None = None
+    """The source and column in which every value must stand, such as customers.id."""
+    file_digest: ColumnName | None = None
+    """The column with the SHA-256 of the file (an image, a document) that the value names by path or URI."""
+
+
+class CsvText(Section):
+    """How a source's CSV files are written, where they leave a doubt."""
+
+    separator: Annotated[Literal[",", ";", "\t", "|"], Field(examples=[";"])] | None = None
+    """What stands between values."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal sign."""
+    thousands: Literal[".", ",", " ", "'"] | None = None
+    """What groups the digits of large numbers."""
+    encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] | None = None
+    """How characters are written as bytes."""
+    dates: Annotated[Words, Field(examples=["%d.%m.%Y"])] | None = None
+    """How days and times are written, as strftime has it."""
 
 
 class SourceText(Section):
@@ -238,6 +257,12 @@ class SourceText(Section):
     """What is done with a bad row."""
     every_column_listed: bool = False
     """Whether `fields` names every column; then an expression may use no other."""
+    clock_ahead: Duration | None = None
+    """By how much a row may have happened later than it arrived; 1 day where left out."""
+    rules: dict[Slug, Words] = Field(default_factory=dict)
+    """Conditions in SQL that every row must meet, by name, such as `amount >= fee`."""
+    csv: CsvText | None = None
+    """How its CSV files are written, where they leave a doubt."""
     fields: dict[str, FieldText] = Field(default_factory=dict)
     """The columns; those not named here are allowed and kept."""
 

@@ -8,9 +8,10 @@ import re
 from geartrain.contract.desk import Desk
 from geartrain.contract.models import DataText, FieldText, SourceText, SplitText
 from geartrain.contract.reading import Path
-from geartrain.domain.contract import DataTerms, FieldTerms, FieldType, SourceKind, SourceTerms
+from geartrain.domain.contract import CsvTerms, DataTerms, FieldTerms, FieldType, SourceKind, SourceTerms
 
 _NUMBERS = (FieldType.INTEGER, FieldType.NUMBER)
+_DAY_S = 86_400.0
 _TEXTS = (FieldType.STRING, FieldType.TEXT)
 
 
@@ -95,6 +96,8 @@ def _source(desk: Desk, name: str, text: SourceText) -> SourceTerms:
         _field(desk, (*path, "fields", column), column, terms, reserved=column in reserved)
         for column, terms in sorted(text.fields.items())
     )
+    for rule, condition in text.rules.items():
+        _check_rule(desk, (*path, "rules", rule), condition)
     for clock in ("event_time", "arrival_time"):
         terms = text.fields.get(getattr(text, clock) or "")
         if terms is not None and terms.type not in {FieldType.TIMESTAMP, FieldType.INTEGER}:
@@ -117,7 +120,50 @@ def _source(desk: Desk, name: str, text: SourceText) -> SourceTerms:
         on_bad_row=text.on_bad_row,
         location=text.location,
         every_column_listed=text.every_column_listed,
+        clock_ahead_s=_DAY_S if text.clock_ahead is None else float(text.clock_ahead),
+        rules=tuple(sorted(text.rules.items())),
+        csv=None if text.csv is None else CsvTerms(**text.csv.model_dump()),
     )
+
+
+def _check_rule(desk: Desk, path: Path, condition: str) -> None:
+    """Whether *condition* is SQL that can be asked of every row."""
+    import polars as pl  # only a contract with such rules pays for it
+
+    try:
+        pl.sql_expr(condition)
+    except (pl.exceptions.PolarsError, AttributeError) as error:
+        desk.wrong(
+            path,
+            f"this is no condition in SQL: {error}",
+            found=condition,
+            expected="such as amount >= fee AND currency IS NOT NULL",
+        )
+
+
+def _check_references(desk: Desk, path: Path, name: str, text: FieldText) -> None:
+    """A value refers to a column of another source; a file's digest is a column of its own."""
+    if text.refers_to is not None:
+        source, _, column = text.refers_to.partition(".")
+        sources = desk.data.sources if desk.data is not None and desk.whole("data") else {}
+        terms = sources.get(source)
+        known = terms is not None and (
+            column == terms.key or column in terms.fields or not terms.every_column_listed
+        )
+        if sources and not known:
+            desk.wrong(
+                (*path, "refers_to"),
+                "no source has this column",
+                found=text.refers_to,
+                expected="one of " + ", ".join(f"{one}.{sources[one].key}" for one in sorted(sources)),
+            )
+    if text.file_digest is not None and (text.type not in _TEXTS or text.file_digest == name):
+        desk.wrong(
+            (*path, "file_digest"),
+            "a file is named by text, and its digest stands in another column",
+            found=text.file_digest,
+            expected="type: string, and the other column's name",
+        )
 
 
 def _field(desk: Desk, path: Path, name: str, text: FieldText, *, reserved: bool) -> FieldTerms:
@@ -136,6 +182,7 @@ def _field(desk: Desk, path: Path, name: str, text: FieldText, *, reserved: bool
             found=f"min {text.min:g}, max {text.max:g}",
             expected=f"max of at least {text.min:g}",
         )
+    _check_references(desk, path, name, text)
     _check_values(desk, path, text)
     _check_pattern(desk, path, text)
     if reserved and text.feature:
@@ -161,6 +208,8 @@ def _field(desk: Desk, path: Path, name: str, text: FieldText, *, reserved: bool
         feature=not reserved and text.feature is not False,
         sensitive=text.sensitive,
         known_after_s=None if text.known_after is None else float(text.known_after),
+        refers_to=text.refers_to,
+        file_digest=text.file_digest,
     )
 
 

@@ -179,6 +179,9 @@ class FieldTerms:
         sensitive: Whether it says something about a person that must be handled with care.
         known_after_s: How long after the decision the value becomes known, 0 where it is known by
             then; None where nobody has said.
+        refers_to: The source and column, such as `customers.id`, in which every value must stand.
+        file_digest: The column with the SHA-256 of the file (an image, a document) that the value
+            names by path or URI; None where it names no file.
     """
 
     name: str
@@ -196,6 +199,27 @@ class FieldTerms:
     feature: bool = True
     sensitive: bool = False
     known_after_s: float | None = None
+    refers_to: str | None = None
+    file_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvTerms:
+    """How a source's CSV files are written; None where the file itself must leave no doubt.
+
+    Attributes:
+        separator: What stands between values.
+        decimal: The decimal sign, `.` or `,`.
+        thousands: What groups the digits of large numbers, such as `.`; empty for nothing.
+        encoding: Such as `utf-8` or `cp1252`.
+        dates: How days and times are written, as strftime has it, such as `%d.%m.%Y`.
+    """
+
+    separator: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+    dates: str | None = None
 
 
 class SourceKind(StrEnum):
@@ -228,6 +252,9 @@ class SourceTerms:
         rows_per_day: The least daily volume that is still normal; None is not watched.
         location: Where batches usually come from, relative to the product's folder.
         every_column_listed: Whether `fields` names every column of its rows.
+        clock_ahead_s: By how much a row may have happened later than it arrived.
+        rules: Conditions in SQL that every row must meet, by name.
+        csv: How its CSV files are written, where the team has said it.
     """
 
     name: str
@@ -242,6 +269,9 @@ class SourceTerms:
     on_bad_row: BadRow = BadRow.QUARANTINE
     location: str | None = None
     every_column_listed: bool = False
+    clock_ahead_s: float = 86_400.0
+    rules: tuple[tuple[str, str], ...] = ()
+    csv: CsvTerms | None = None
 
     def field(self, name: str) -> FieldTerms | None:
         """The field *name*, or None where the contract does not know it."""
