@@ -16,22 +16,28 @@ import polars as pl
 
 from geartrain.data.feeds import FeedState, feed_state, is_feed_clause, judge_feeds
 from geartrain.domain.clause import Stage
-from geartrain.domain.columns import columns_of, microseconds_of, texts_of
-from geartrain.domain.contract import Contract, FieldType, SourceKind
+from geartrain.domain.columns import microseconds_of
+from geartrain.domain.contract import Contract, SourceKind
 from geartrain.domain.events import BatchIngested, FindingsRecorded
-from geartrain.domain.expression import Columns
 from geartrain.domain.finding import Finding, judge
 from geartrain.domain.incident import Incident, Signal
 from geartrain.domain.prediction import Floats
 from geartrain.domain.wire import decode
 from geartrain.engine.arms import costs_of
 from geartrain.engine.bundles import load_bundle
+from geartrain.engine.decided import (
+    KNOWN_AT,
+    TRUTH,
+    decisions_of,
+    features_of,
+    rows_as_decided,
+    with_truth,
+)
 from geartrain.engine.ingesting import QUARANTINE
-from geartrain.engine.logbook import DECISIONS, FEATURE
 from geartrain.engine.plausible_live import LATEST, live_plausibility
 from geartrain.engine.products import Product
 from geartrain.engine.releasing import releases
-from geartrain.engine.rows import OUTCOMES, data_of, read_table
+from geartrain.engine.rows import data_of, read_table
 from geartrain.engine.runs import note, noted, run_of_release
 from geartrain.engine.watching import Watch, begin_watch, open_incidents, write_down
 from geartrain.engine.workspace import Workspace
@@ -42,7 +48,6 @@ from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 from geartrain.release.bundle_nouns import Loaded
 from geartrain.stats.deciding import ABSTAINED
 
-_KEY, _TRUTH, _AT = "key", "_known_truth", "_known_at"
 _QUIET = "quiet"
 _DAY = timedelta(days=1)
 
@@ -82,8 +87,8 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     if reign is None:
         return _without_release(workspace, contract, feeds, now=now)
     loaded = load_bundle(workspace, reign.release)
-    log = _log(workspace, product.name, reign.release, now=now)
-    known = _with_truth(workspace, contract, log, now=now)
+    log = decisions_of(workspace, product.name, now=now, release=reign.release)
+    known = with_truth(workspace, contract, log, now=now)
     watch, missing = _watch(
         workspace, contract, loaded, known, since=reign.since, replaced=len(state.reigns) > 1
     )
@@ -136,59 +141,7 @@ def _without_release(
 
 
 def _labelled(known: pl.DataFrame) -> int:
-    return known.height - known[_TRUTH].null_count() if known.height else 0
-
-
-def _log(workspace: Workspace, product: str, release: str, *, now: datetime) -> pl.DataFrame:
-    """The decisions that *release* has made, each once, in the order in which they were made."""
-    table = read_table(workspace, product, DECISIONS, known_at=now)
-    if table.height == 0:
-        return table
-    mine = table.filter(pl.col("release") == release)
-    return mine.unique("decision_id", keep="first", maintain_order=True).sort(EVENT_TIME, "decision_id")
-
-
-def _with_truth(
-    workspace: Workspace, contract: Contract, log: pl.DataFrame, *, now: datetime
-) -> pl.DataFrame:
-    """Add what became known about each decision, and when; the last word counts."""
-    if log.height == 0:
-        return log
-    told = _told(workspace, contract, now=now)
-    latest = told.sort(_AT, maintain_order=True).unique(_KEY, keep="last")
-    joined = log.with_columns(pl.col(_KEY).cast(pl.String)).join(
-        latest, on=_KEY, how="left", maintain_order="left"
-    )
-    delay = timedelta(seconds=contract.decision.label_delay_s)
-    # A label that stands in the decision's own row was not known before the label delay.
-    earliest = pl.col(EVENT_TIME) + delay if data_of(contract).labels is None else pl.col(EVENT_TIME)
-    return joined.with_columns(pl.max_horizontal(pl.col(_AT), earliest).alias(_AT)).with_columns(
-        pl.when(pl.col(_AT) <= now).then(pl.col(_TRUTH)).alias(_TRUTH)
-    )
-
-
-def _told(workspace: Workspace, contract: Contract, *, now: datetime) -> pl.DataFrame:
-    """Every label by the key of its decision: from a label source, from the rows, sent one by one."""
-    data, label = data_of(contract), contract.decision.label
-    source = data.labels or data.decisions
-    key = (source.decision_key or source.key) if data.labels else source.key
-    parts = [
-        (read_table(workspace, contract.product.name, source.name, known_at=now), key, label),
-        (read_table(workspace, contract.product.name, OUTCOMES, known_at=now), "key", "label"),
-    ]
-    found = [
-        pl.DataFrame(
-            {
-                _KEY: texts_of(table.get_column(named)),
-                _TRUTH: texts_of(table.get_column(said)),
-                _AT: table.get_column(ARRIVAL_TIME),
-            }
-        )
-        for table, named, said in parts
-        if table.height and {named, said} <= set(table.columns)
-    ]
-    empty = pl.DataFrame(schema={_KEY: pl.String, _TRUTH: pl.String, _AT: pl.Datetime("us", "UTC")})
-    return pl.concat([empty, *found]).filter(pl.col(_TRUTH).is_not_null())
+    return known.height - known[TRUTH].null_count() if known.height else 0
 
 
 def _watch(
@@ -218,7 +171,7 @@ def _watch(
     if profile is None:
         from geartrain.monitoring.profile import build
 
-        profile = build(_features(known).to_arrow())
+        profile = build(features_of(known).to_arrow())
     last: datetime = known[EVENT_TIME][-1] if known.height else since
     days = max(1.0, (last - since) / _DAY)
     watch = begin_watch(
@@ -239,13 +192,8 @@ def _asked(
     if known.height == 0:
         return ()
     latest = known.tail(LATEST)
-    columns = _raw_columns(workspace, contract, latest, now=now)
-    return live_plausibility(contract, loaded, _features(latest), columns, now=now)
-
-
-def _features(known: pl.DataFrame) -> pl.DataFrame:
-    named = {name: name.removeprefix(FEATURE) for name in known.columns if name.startswith(FEATURE)}
-    return known.select(list(named)).rename(named)
+    columns = rows_as_decided(workspace, contract, latest, now=now)
+    return live_plausibility(contract, loaded, features_of(latest), columns, now=now)
 
 
 def _saw(watch: Watch, known: pl.DataFrame, *, now: datetime) -> None:
@@ -255,7 +203,7 @@ def _saw(watch: Watch, known: pl.DataFrame, *, now: datetime) -> None:
     while begins <= now:
         ends = begins + length
         part = known.filter(pl.col(EVENT_TIME) >= begins, pl.col(EVENT_TIME) < ends)
-        watch.saw(_features(part), since=begins)
+        watch.saw(features_of(part), since=begins)
         if ends <= now and watch.window is not None:
             watch.signals(now=max(ends, (watch.window_from or begins) + length), arrivals=(), labels=None)
         begins = ends
@@ -265,17 +213,17 @@ def _costs(
     workspace: Workspace, contract: Contract, loaded: Loaded, known: pl.DataFrame, *, now: datetime
 ) -> tuple[Floats, np.ndarray]:
     """What the decisions cost whose truth is known, in the order in which it became known."""
-    rows = known.filter(pl.col(_TRUTH).is_not_null()).sort(_AT, maintain_order=True)
+    rows = known.filter(pl.col(TRUTH).is_not_null()).sort(KNOWN_AT, maintain_order=True)
     classes, place = (
         loaded.rule.classes,
         {action: index for index, action in enumerate(loaded.rule.actions)},
     )
     index = {name: float(position) for position, name in enumerate(classes)}
-    said = rows[_TRUTH].to_list()
+    said = rows[TRUTH].to_list()
     truth = np.array(
         [index.get(one, np.nan) for one in said]
         if classes
-        else rows[_TRUTH].cast(pl.Float64, strict=False).fill_null(float("nan")).to_list(),
+        else rows[TRUTH].cast(pl.Float64, strict=False).fill_null(float("nan")).to_list(),
         dtype=np.float64,
     )
     actions = np.array(
@@ -286,38 +234,14 @@ def _costs(
         dtype=np.int64,
     )
     values = np.array([_last_value(text) for text in rows["probabilities"].to_list()], dtype=np.float64)
-    columns = _raw_columns(workspace, contract, rows, now=now)
+    columns = rows_as_decided(workspace, contract, rows, now=now)
     costs = costs_of(loaded, actions, values, truth, columns)
-    return costs, microseconds_of(rows[_AT]).to_numpy().astype(np.int64)
+    return costs, microseconds_of(rows[KNOWN_AT]).to_numpy().astype(np.int64)
 
 
 def _last_value(text: str) -> float:
     told = json.loads(text)
     return float(list(told.values())[-1]) if told else float("nan")
-
-
-def _raw_columns(workspace: Workspace, contract: Contract, rows: pl.DataFrame, *, now: datetime) -> Columns:
-    """What the decided rows were like, for costs that read columns: from the lake, or as they were sent."""
-    source, features = data_of(contract).decisions, _features(rows)
-    table = read_table(workspace, contract.product.name, source.name, known_at=now)
-    held = pl.DataFrame({_KEY: pl.Series([], dtype=pl.String)})
-    if table.height:
-        held = table.with_columns(texts_of(table.get_column(source.key)).alias(_KEY))
-        held = held.unique(_KEY, keep="last", maintain_order=True)
-    fields = [one for one in source.fields if one.name not in features.columns]
-    there = [one.name for one in fields if one.name in held.columns and one.name != _KEY]
-    joined = rows.select(_KEY).join(held.select(_KEY, *there), on=_KEY, how="left", maintain_order="left")
-    texts = rows["row"].to_list() if "row" in rows.columns else [None] * rows.height
-    sent = [json.loads(text) if text else {} for text in texts]
-    found = []
-    for one in fields:
-        number = one.type in {FieldType.NUMBER, FieldType.INTEGER}
-        kind = pl.Float64() if number else pl.String()
-        said = pl.Series(one.name, [row.get(one.name) for row in sent], strict=False)
-        fresh = said.cast(kind, strict=False)
-        old = joined[one.name].cast(kind, strict=False) if one.name in there else None
-        found.append(fresh if old is None else old.zip_with(old.is_not_null(), fresh))
-    return columns_of(pl.DataFrame([*features, *found]))
 
 
 def _arrivals(workspace: Workspace, contract: Contract, *, now: datetime) -> tuple[Arrivals, ...]:
