@@ -61,8 +61,8 @@ def test_ricci_is_too_little_data_and_a_leak(tmp_path: Path, shell: Shell) -> No
     result = answer.document["result"]
     found = {one["clause"]: one for one in result["prospects"]}
     assert found["success.accuracy"]["verdict"] == "cannot"
-    assert found["success.accuracy"]["relevant_needed"] == 122
-    assert found["success.accuracy"]["rows_needed"] == 610
+    assert found["success.accuracy"]["relevant_needed"] == 138
+    assert found["success.accuracy"]["rows_needed"] == 690
     assert found["fairness.race"]["verdict"] == "cannot"
     assert found["integrity.target_proxy"]["verdict"] == "cannot"
     assert "`Combine`" in found["integrity.target_proxy"]["reason"]
@@ -85,7 +85,7 @@ def test_what_is_printed() -> None:
             Prospect(
                 clause="success.recall",
                 verdict=Verdict.CANNOT,
-                reason="even without one error, 122 `malignant` rows are needed to prove recall at least 0.97",
+                reason="even without one error, 138 `malignant` rows are needed to prove recall at least 0.97",
             ),
             Prospect(
                 clause="success.cost",
@@ -120,7 +120,7 @@ Without a model
 
 3 promises: 1 can, 1 cannot, 1 unknown
   cannot   success.recall
-           even without one error, 122 `malignant` rows are needed to prove
+           even without one error, 138 `malignant` rows are needed to prove
            recall at least 0.97
   unknown  success.cost
            a quick model leaves it open

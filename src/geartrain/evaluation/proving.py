@@ -20,9 +20,12 @@ from geartrain.evaluation.groups import labels_of, names_of
 from geartrain.evaluation.prospect import Facts, Margin, Prospect, Verdict, figure
 from geartrain.stats.deciding import cost_tensor
 from geartrain.stats.intervals import CONFIDENCE, normal_quantile, zero_failures_bound
+from geartrain.stats.multiplicity import alpha_spent
 from geartrain.stats.needed import relevant_for_proportion
 from geartrain.stats.noninferiority import rows_for_noninferiority
 
+#: Sealed rows are told at the confidence that the first look at them leaves, so they are planned at it.
+FIRST_LOOK = 1.0 - alpha_spent(1.0 - CONFIDENCE, 1)
 #: The best value that each share can have: what a model without one error would show.
 SHARES = {
     "recall": 1.0, "specificity": 1.0, "precision": 1.0, "f1": 1.0, "accuracy": 1.0,
@@ -59,7 +62,7 @@ def rows_to_settle(
     distance = abs(seen.value - clause.bound)
     half = seen.value - seen.low if clause.comparison is Comparison.AT_LEAST else seen.high - seen.value
     if seen.method == "Clopper-Pearson":
-        needed = relevant_for_proportion(seen.value, clause.bound, confidence=seen.confidence)
+        needed = relevant_for_proportion(seen.value, clause.bound, confidence=FIRST_LOOK)
     elif distance <= 0 or half / distance > math.sqrt(MOST_ROWS / max(have, 1)):
         needed = None
     else:
@@ -100,7 +103,7 @@ def _for_a_share(contract: Contract, clause: Clause, facts: Facts) -> Prospect |
     of, share = relevant_rows(contract, clause, facts)
     have = int(facts.proving_rows * share)
     bound = clause.bound / (2 - clause.bound) if clause.metric == "f1" else clause.bound
-    needed = relevant_for_proportion(best, bound)
+    needed = relevant_for_proportion(best, bound, confidence=FIRST_LOOK)
     if needed is None and bound == best:
         return Prospect(
             clause=clause.path,
@@ -173,7 +176,7 @@ def _unseen_cost(rule: DecisionRule, facts: Facts) -> float | None:
     squares = 0.0
     for y, (_, count) in enumerate(facts.class_counts):
         worst = max(0.0, float((tensor[:, y] - tensor[y, y]).max()))
-        bound = zero_failures_bound(int(count * facts.proving_share), confidence=0.5 + CONFIDENCE / 2)
+        bound = zero_failures_bound(int(count * facts.proving_share), confidence=0.5 + FIRST_LOOK / 2)
         squares += (count / total * bound * worst) ** 2
     return math.sqrt(squares)
 
@@ -230,7 +233,7 @@ def _for_a_gap(clause: Clause, facts: Facts, quick: Evidence | None) -> Prospect
         if not pairs:
             continue
         rate = float(np.clip(hits[relevant].mean(), 0.0, 1.0))
-        z = normal_quantile(1 - (1 - CONFIDENCE) / pairs / 2)
+        z = normal_quantile(1 - (1 - FIRST_LOOK) / pairs / 2)
         for a, b in combinations(judged, 2):
             width = z * math.sqrt(rate * (1 - rate) * (1 / sizes[a] + 1 / sizes[b]))
             if width > widest:

@@ -108,13 +108,20 @@ def cross_fitted(
 def calibrated(
     recipe: Recipe, rule: DecisionRule, examples: Examples, raw: Floats, folds: Folds
 ) -> Predictions:
-    """Cross-fitted answers made honest by a calibrator that saw only the other folds' rows."""
+    """Cross-fitted answers made honest by a calibrator that saw only the other folds' rows.
+
+    Where one fold judges, each half of its rows is corrected by the other half.
+    """
     values = raw.copy()
     judges = [judge[~np.isnan(raw[judge, 0])] for _, judge in folds]
     judges = [judge for judge in judges if len(judge)]
     if _calibrates(recipe, rule):
+        if len(judges) == 1:
+            judges = [half for half in (judges[0][::2], judges[0][1::2]) if len(half)]
         for number, judge in enumerate(judges):
-            others = [one for other, one in enumerate(judges) if other != number] or [judge]
+            others = [one for other, one in enumerate(judges) if other != number]
+            if not others:
+                continue
             rows = np.concatenate(others)
             values[judge] = _calibrator(recipe.calibrate, raw[rows], examples.truth[rows]).apply(raw[judge])
     return Predictions(task=rule.task, classes=rule.classes, values=values)
