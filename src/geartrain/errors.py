@@ -23,6 +23,8 @@ the command could not run (2), should be tried again (75) or met our own bug (70
     ├── LedgerTampered           ledger.tampered
     ├── LedgerUnavailable        ledger.unavailable      try again
     ├── FeatureInvalid           features.invalid
+    ├── BusUnavailable           bus.unavailable         try again
+    ├── OnlineUnavailable        online.unavailable      try again
     ├── TrainingImpossible       training.impossible
     ├── TrialUnrecorded          training.trial-unrecorded
     ├── PoolClosed               training.pool-closed
@@ -265,6 +267,20 @@ class FeatureInvalid(GeartrainError):
     """A feature definition contradicts itself or the contract's data section."""
 
     code = "features.invalid"
+
+
+class BusUnavailable(GeartrainError):
+    """The event bus does not answer, or no longer holds what was to be read from it."""
+
+    code = "bus.unavailable"
+    exit_code = EXIT_TRY_AGAIN
+
+
+class OnlineUnavailable(GeartrainError):
+    """The store of online features does not answer; decisions fall back until it does."""
+
+    code = "online.unavailable"
+    exit_code = EXIT_TRY_AGAIN
 
 
 class TrainingImpossible(GeartrainError):
