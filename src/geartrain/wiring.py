@@ -6,7 +6,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geartrain.engine.living import Living
     from geartrain.engine.workspace import Workspace
     from geartrain.ports.accounts import Accounts
+    from geartrain.ports.notifier import Notifier
     from geartrain.ports.workflow import Plan, Workflows
 
 #: The folder inside a team's folder that holds everything geartrain keeps there.
@@ -29,10 +30,17 @@ class Settings:
     Attributes:
         root: The workspace's folder.
         database_url: Ledger and workflows in PostgreSQL; None keeps both in SQLite files.
+        webhook: Incidents are posted there, signed with `webhook_secret` where it is set.
+        mail: Incidents are mailed through this server, to the people in `mail_people`.
     """
 
     root: Path
     database_url: str | None = None
+    webhook: str | None = None
+    webhook_secret: str = field(default="", repr=False)
+    mail: str | None = field(default=None, repr=False)
+    mail_from: str = "geartrain@localhost"
+    mail_people: str = ""
 
 
 def settings_of(environ: Mapping[str, str], *, workspace: Path | None = None) -> Settings:
@@ -49,7 +57,15 @@ def settings_of(environ: Mapping[str, str], *, workspace: Path | None = None) ->
             found=url.split("://", maxsplit=1)[0],
             hint="postgresql+psycopg://user@host/name, or leave it out for SQLite files",
         )
-    return Settings(root=told.resolve() if told else _nearest(Path.cwd()) / FOLDER, database_url=url)
+    return Settings(
+        root=told.resolve() if told else _nearest(Path.cwd()) / FOLDER,
+        database_url=url,
+        webhook=environ.get("GEARTRAIN_WEBHOOK_URL") or None,
+        webhook_secret=environ.get("GEARTRAIN_WEBHOOK_SECRET", ""),
+        mail=environ.get("GEARTRAIN_MAIL_URL") or None,
+        mail_from=environ.get("GEARTRAIN_MAIL_FROM") or "geartrain@localhost",
+        mail_people=environ.get("GEARTRAIN_MAIL_PEOPLE", ""),
+    )
 
 
 def _nearest(start: Path) -> Path:
@@ -66,7 +82,6 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
     from geartrain.adapters.blobs import FileBlobs
     from geartrain.adapters.lake import DeltaLake
     from geartrain.adapters.ledger import SqlLedger
-    from geartrain.adapters.notifier import FileNotifier
     from geartrain.engine.workspace import Workspace
 
     root = settings.root
@@ -84,9 +99,33 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
         ledger=SqlLedger(settings.database_url or root / "ledger.db"),
         lake=DeltaLake(root / "lake"),
         blobs=FileBlobs(root / "blobs"),
-        notifier=FileNotifier(root / "notifications.jsonl"),
+        notifier=_notifier(settings),
         signing_key=lambda: _signing_key(root),
     )
+
+
+def _notifier(settings: Settings) -> Notifier:
+    """The file and the log always; webhook and mail where they are set, each with an outbox of its own."""
+    from geartrain.adapters.notifier import FileNotifier
+
+    ways: list[Notifier] = [FileNotifier(settings.root / "notifications.jsonl")]
+    if settings.webhook is None and settings.mail is None:
+        return ways[0]
+    from geartrain.adapters.notifier_outbox import EveryNotifier, OutboxNotifier
+
+    if settings.webhook is not None:
+        from geartrain.adapters.notifier_webhook import WebhookNotifier
+
+        hook = WebhookNotifier(settings.webhook, secret=settings.webhook_secret)
+        ways.append(OutboxNotifier(hook, settings.root / "outbox" / "webhook"))
+    if settings.mail is not None:
+        from geartrain.adapters.notifier_mail import MailNotifier, addresses, mail_server
+
+        mail = MailNotifier(
+            mail_server(settings.mail), sender=settings.mail_from, people=addresses(settings.mail_people)
+        )
+        ways.append(OutboxNotifier(mail, settings.root / "outbox" / "mail"))
+    return EveryNotifier(ways)
 
 
 def open_accounts(settings: Settings) -> Accounts:

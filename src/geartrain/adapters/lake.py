@@ -14,16 +14,17 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from geartrain.adapters.full_disk import disk_full, took_no_more
-from geartrain.data.storable import TIMESTAMP, aligned, storable, widened
+from geartrain.data.storable import TIMESTAMP, aligned, joined, storable
 from geartrain.errors import LakeUnreadable, WorkspaceBusy
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 
@@ -120,6 +121,21 @@ class DeltaLake:
             if held is not None:
                 self._join_files(held)
 
+    def erase(self, table: str, column: str, values: Collection[str]) -> int:
+        """Remove rows for good: rewritten without them, then every old file is deleted; see the port."""
+        with _told(table, self._folder(table)), self._writing(table):
+            held = self._held(table)
+            if held is None or column not in _schema(held).names:
+                return 0
+            gone = _named(held, column, values)
+            if gone:
+                held.delete(predicate=_predicate(_schema(held).field(column).type, column, values))
+                _flush(Path(held.table_uri.removeprefix("file://")), held.version())
+            # Again even where no row is left: a kill may have come between the two.
+            held.create_checkpoint()
+            held.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+            return gone
+
     def _commit(self, table: str, held: Any, rows: pa.Table, batch: str) -> None:
         from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
@@ -142,8 +158,7 @@ class DeltaLake:
         """Widen columns of the whole table and add *rows*, in one commit. Rare: feeds seldom change types."""
         from deltalake import write_deltalake
 
-        everything = widened(held.to_pyarrow_dataset().to_table(), widen)
-        together = pa.concat_tables([everything, rows], promote_options="default")
+        together = joined(held.to_pyarrow_dataset().to_table(), rows, widen)
         write_deltalake(
             held, together, mode="overwrite", schema_mode="overwrite", commit_properties=once,
             configuration=_CONFIGURATION,
@@ -217,6 +232,20 @@ class DeltaLake:
                 time.sleep(0.005)
             else:
                 return
+
+
+def _named(held: Any, column: str, values: Collection[str]) -> int:
+    """How many rows have one of *values*, compared as text."""
+    column_of = held.to_pyarrow_dataset().to_table(columns=[column]).column(column)
+    found = pc.sum(pc.is_in(column_of.cast(pa.string()), value_set=pa.array(sorted(values), pa.string())))
+    return int(found.as_py() or 0)
+
+
+def _predicate(kind: pa.DataType, column: str, values: Collection[str]) -> str:
+    """The condition in SQL that *column*, told as text, is one of *values*."""
+    name = '"' + column.replace('"', '""') + '"'
+    texts = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(values))
+    return f"{name if pa.types.is_string(kind) else f'CAST({name} AS STRING)'} IN ({texts})"
 
 
 def _complete(rows: pa.Table, batch: str) -> pa.Table:

@@ -26,6 +26,10 @@ class FileNotifier:
             structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
         self._log = structlog.get_logger("geartrain.notifier")
 
+    def resend(self) -> int:
+        """Nothing waits here."""
+        return 0
+
     def notify(self, incident: Incident, people: tuple[str, ...]) -> None:
         """Tell *people* about *incident*.
 

@@ -163,6 +163,7 @@ def write_down(workspace: Workspace, contract: Contract, found: Triage, *, now: 
     ]
     if events:
         workspace.record(product, events, now=now)
+    workspace.notifier.resend()
     for incident in found.opened:
         workspace.notifier.notify(incident, contract.holders(incident.owner))
 

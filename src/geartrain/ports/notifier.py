@@ -12,3 +12,6 @@ class Notifier(Protocol):
 
     def notify(self, incident: Incident, people: tuple[str, ...]) -> None:
         """Tell *people*, the holders of the owning role, about *incident*."""
+
+    def resend(self) -> int:
+        """Tell again what could not be told yet; how many are still untold."""
