@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from geartrain.web.pages import incidents, ledger, people, products, promise, proposing, release, releases
+from geartrain.web.pages import (
+    incidents,
+    ledger,
+    over_time,
+    people,
+    products,
+    promise,
+    proposing,
+    release,
+    releases,
+)
 from geartrain.web.paging import Action, Download, Page
 
-_ALL = (products, people, promise, proposing, releases, release, incidents, ledger)
+_ALL = (products, people, promise, proposing, over_time, releases, release, incidents, ledger)
 
 PAGES: tuple[Page, ...] = tuple(page for module in _ALL for page in module.PAGES)
 ACTIONS: tuple[Action, ...] = tuple(action for module in _ALL for action in module.ACTIONS)

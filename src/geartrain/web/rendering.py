@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from geartrain.documents.charts import chart_style, interval_bar, line_chart
 from geartrain.documents.points import bar_chart, reliability_chart, scatter_chart
-from geartrain.documents.spelling import day, moment, number, share, size
+from geartrain.documents.spelling import day, moment, number, share, size, span
 from geartrain.domain.digest import digest_bytes, short
 from geartrain.domain.finding import Finding, Status
 from geartrain.web.addresses import address
@@ -99,7 +99,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, share=share, size=size, day=day, moment=moment, short=short, machine=_machine, ago=ago
+        number=number,
+        share=share,
+        size=size,
+        span=span,
+        day=day,
+        moment=moment,
+        short=short,
+        machine=_machine,
+        ago=ago,
     )
     environment.globals.update(
         static=lambda name: f"/static/{static_digest(name)}/{name}",
