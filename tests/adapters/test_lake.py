@@ -231,3 +231,18 @@ def test_a_real_full_disk_is_said(tmp_path):
         assert lake.scan("p/s").num_rows == 1
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_erased_rows_leave_no_bytes_behind(tmp_path):
+    """Neither the table's files nor its history hold the person any more, also after files were joined."""
+    lake = DeltaLake(tmp_path)
+    for number in range(4):
+        rows = rows_at([1, 2], who=["Maria-Kowalska-7731", f"other-{number}"])
+        lake.append("p/s", rows, batch=f"b{number}")
+    lake.compact("p/s")
+
+    assert lake.erase("p/s", "who", ["Maria-Kowalska-7731"]) == 4
+
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"Maria-Kowalska-7731" in path.read_bytes()]
+    assert lake.scan("p/s").num_rows == 4

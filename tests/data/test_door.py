@@ -182,15 +182,26 @@ def test_a_set_of_numbers_is_compared_as_numbers(payments, now):
     assert checked.good["id"].to_list() == ["a", "b"]
 
 
-def test_one_key_with_two_meanings_is_told_apart_from_a_row_sent_twice(payments, labels, now):
-    """The same row again is a duplicate; another row under its key is an error; a label may be corrected."""
-    twice = [row(amount=1), row(amount=1), row(amount=2)]
-    checked = check_rows(payments, read_documents(twice), now=now)
-    assert checked.good["amount"].to_list() == [1.0, 1.0]
-    assert reasons_of(checked) == [["id: is repeated with other values"]]
+def test_rows_that_disagree_under_one_key_are_all_bad(payments, labels, now):
+    """Nobody can tell which of them is right; the same row again is a duplicate; a label may be corrected."""
+    checked = check_rows(payments, read_documents([row(amount=1), row(amount=1), row(amount=2)]), now=now)
+    assert checked.good.height == 0
+    assert reasons_of(checked) == [["id: is repeated with other values"]] * 3
+
+    same = check_rows(payments, read_documents([row(amount=1), row(amount=1.0)]), now=now)
+    assert same.good["amount"].to_list() == [1.0, 1.0]
 
     corrected = [{"label_id": "l", "id": "a", "at": "2026-01-02", "fraud": value} for value in (0, 1)]
     assert check_rows(labels, read_documents(corrected), now=now).good.height == 2
+
+
+@pytest.mark.parametrize("amounts", [(5, -1), (-1, 5), (-1, 5, 5)])
+def test_a_bad_row_does_not_take_the_good_one_of_its_key_with_it(payments, now, amounts):
+    """A feed that sends a wrong row and then the right one has sent the right one."""
+    checked = check_rows(payments, read_documents([row(amount=one) for one in amounts]), now=now)
+
+    assert checked.good["amount"].unique().to_list() == [5.0]
+    assert reasons_of(checked) == [["amount: is below 0"]]
 
 
 def test_a_feed_that_changed_its_unit_goes_to_quarantine(payments, now):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geartrain.data.storable import aligned, storable, widened
+from geartrain.data.storable import aligned, joined, storable
 
 
 def text_of(value):
@@ -61,7 +61,7 @@ def test_any_two_batches_fit_into_one_column(held, fresh):
     """Widening finds a common type for any two columns, and missing values stay where they were."""
     table = pa.table({"x": held})
     rows, widen = aligned(pa.table({"x": fresh}), table.schema)
-    together = pa.concat_tables([widened(table, widen), rows])
+    together = joined(table, rows, widen)
 
     assert [one is None for one in together["x"].to_pylist()] == [
         one is None for one in (*held.to_pylist(), *fresh.to_pylist())

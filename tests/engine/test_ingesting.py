@@ -111,8 +111,12 @@ def test_every_row_is_in_the_lake_in_quarantine_or_counted_as_a_double(rows, cut
     # What is not held is in quarantine with its row: bad itself, or in contradiction to an earlier row.
     waiting = {json.loads(row)["id"] for row in asked["_row"]} if asked.width else set()
     assert {key for key, _ in rows} == set(kept) | waiting
-    firsts = {row[0]: row for start, end in itertools.pairwise(places) for row in reversed(rows[start:end])}
-    assert {key for key, weight in firsts.values() if weight >= 0} <= set(kept)
+    # A key is held as soon as one delivery says one thing about it and does not contradict itself.
+    said = [
+        {key: {weight for name, weight in rows[start:end] if name == key and weight >= 0} for key, _ in rows}
+        for start, end in itertools.pairwise(places)
+    ]
+    assert set(kept) == {key for one in said for key, weights in one.items() if len(weights) == 1}
 
 
 SCRIPT = """

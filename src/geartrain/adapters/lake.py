@@ -129,12 +129,23 @@ class DeltaLake:
                 return 0
             gone = _named(held, column, values)
             if gone:
-                held.delete(predicate=_predicate(_schema(held).field(column).type, column, values))
-                _flush(Path(held.table_uri.removeprefix("file://")), held.version())
+                self._leave_out(held, column, values)
             # Again even where no row is left: a kill may have come between the two.
             held.create_checkpoint()
             held.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
             return gone
+
+    def _leave_out(self, held: Any, column: str, values: Collection[str]) -> None:
+        """Write the table again without the rows; a Delta `DELETE` would keep *values* in its history."""
+        from deltalake import write_deltalake
+        from pyarrow import dataset
+
+        gone = dataset.field(column).cast(pa.string()).isin(pa.array(sorted(values), pa.string()))
+        source = held.to_pyarrow_dataset()
+        others = source.scanner(filter=~gone | dataset.field(column).is_null()).to_reader()
+        write_deltalake(held, others, mode="overwrite", configuration=_CONFIGURATION)
+        held.update_incremental()
+        _flush(Path(held.table_uri.removeprefix("file://")), held.version())
 
     def _commit(self, table: str, held: Any, rows: pa.Table, batch: str) -> None:
         from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -239,13 +250,6 @@ def _named(held: Any, column: str, values: Collection[str]) -> int:
     column_of = held.to_pyarrow_dataset().to_table(columns=[column]).column(column)
     found = pc.sum(pc.is_in(column_of.cast(pa.string()), value_set=pa.array(sorted(values), pa.string())))
     return int(found.as_py() or 0)
-
-
-def _predicate(kind: pa.DataType, column: str, values: Collection[str]) -> str:
-    """The condition in SQL that *column*, told as text, is one of *values*."""
-    name = '"' + column.replace('"', '""') + '"'
-    texts = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(values))
-    return f"{name if pa.types.is_string(kind) else f'CAST({name} AS STRING)'} IN ({texts})"
 
 
 def _complete(rows: pa.Table, batch: str) -> pa.Table:

@@ -53,8 +53,13 @@ def read_lines(lines: Sequence[bytes]) -> pl.DataFrame:
     return read_documents(documents)
 
 
+_STORED = (pl.Boolean(), pl.Int64(), pl.Float64(), pl.String(), pl.Datetime("us", "UTC"), pl.Binary())
+
+
 def flat(frame: pl.DataFrame) -> pl.DataFrame:
     """*frame* in the lake's own types, nested values as JSON text; empty columns stay, without a type."""
+    if all(kind in _STORED for kind in frame.dtypes):
+        return frame
     kept = storable(frame.to_arrow())
     found = pl.DataFrame(pl.from_arrow(kept)) if kept.num_columns else pl.DataFrame(height=frame.height)
     empty = [pl.lit(None).alias(name) for name in frame.columns if name not in found.columns]

@@ -8,14 +8,24 @@ where a repair such as `amount / 100` can bring them back.
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
+import msgspec
 import polars as pl
 
-from geartrain.data.coercing import DTYPES, NOT_OF_TYPE, coerced, missing, timestamp
+from geartrain.data.checks import (
+    Check,
+    Surroundings,
+    field_checks,
+    out_of_nested,
+    rule_checks,
+    time_checks,
+    unanswerable_rules,
+    value_of,
+)
 from geartrain.data.documents import UNREADABLE, flat
 from geartrain.data.storable import json_text
 from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME
@@ -29,10 +39,9 @@ REASONS = "_reasons"
 #: Names that geartrain gives in a source's table; a feed that brings one would overwrite its bookkeeping.
 RESERVED = frozenset({EVENT_TIME, ARRIVAL_TIME, "_batch", "_label", "_label_time", "_mature", "_decision"})
 
-#: A clock may run ahead by so much before its times are no longer believed.
-AHEAD = timedelta(days=1)
-_FIRST_YEAR, _LAST_YEAR = 1971, 2098
-_PATH = re.compile(r"^\$(?:\.([^.\[\]]+)|\['([^']+)'\])(.*)$")
+#: How columns begin that only this room sees.
+_OWN = "=door:"
+_JSON = msgspec.json.Encoder(order="sorted", enc_hook=str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,17 +66,22 @@ class Checked:
         return self.good.height + self.bad.height
 
 
-def check_rows(source: SourceTerms, frame: pl.DataFrame, *, now: datetime) -> Checked:
+def check_rows(
+    source: SourceTerms, frame: pl.DataFrame, *, now: datetime, around: Surroundings | None = None
+) -> Checked:
     """Check every row of *frame* against what the contract says about *source*.
 
-    *now* is when the delivery arrived, for rows that do not tell their own arrival.
+    *now* is when the delivery arrived, for rows that do not tell their own arrival;
+    *around* holds what other sources and files say. A row is judged on its own first. Of
+    the rows that pass, those that disagree under one key are all bad, because nobody can
+    tell which is right; a bad row never takes a good one of its key with it.
 
     Raises:
         ColumnMissing: A column that the contract requires is in no row.
         SourceUnreadable: The delivery uses a name that geartrain keeps for itself.
     """
     fields = door_fields(source)
-    taken = sorted(RESERVED.union(f"={terms.name}" for terms in fields).intersection(frame.columns))
+    taken = sorted(name for name in frame.columns if name in RESERVED or name.startswith(_OWN))
     if taken:
         raise SourceUnreadable(
             "the delivery uses column names that geartrain keeps for itself",
@@ -78,28 +92,85 @@ def check_rows(source: SourceTerms, frame: pl.DataFrame, *, now: datetime) -> Ch
     if frame.height == 0:
         return Checked(good=pl.DataFrame(), bad=_no_bad_rows(), is_bad=pl.Series([], dtype=pl.Boolean))
     delivered = flat(frame)
-    rows = _out_of_nested(delivered, fields)
+    rows = delivered.with_columns(out_of_nested(fields, delivered.schema))
     _demand_columns(source, fields, rows, delivered=frame)
-    judged = rows.with_columns(**{f"={terms.name}": _value(terms, rows) for terms in fields})
-    checks = (*_checks(source, fields, rows, now), *_repeats(source, fields, judged, rows.columns))
-    if UNREADABLE in rows.columns:
-        torn = pl.col(UNREADABLE).is_not_null()
-        checks = (*((flag & ~torn, why) for flag, why in checks), (torn, "the line cannot be read as a row"))
-    flags = judged.select(
-        flag.fill_null(value=False).alias(f"{place}") for place, (flag, _) in enumerate(checks)
-    )
-    reasons = [why for _, why in checks]
-    is_bad = flags.select(pl.any_horizontal(pl.all(), pl.lit(value=False)).alias("bad")).to_series()
+    values = _values(rows, fields)
+    flags, reasons, good = _judged(source, fields, rows, values, now=now, around=around or Surroundings())
+    is_bad = _any(flags)
     counts = sorted(
         ((why, int(flag.sum())) for why, flag in zip(reasons, flags, strict=True)),
         key=lambda count: (-count[1], count[0]),
     )
+    some = bool(is_bad.any())
     return Checked(
-        good=_good(judged.filter(~is_bad), rows.columns, fields),
-        bad=_bad(delivered.filter(is_bad), flags.filter(is_bad), reasons),
+        good=good.filter(~is_bad) if some else good,
+        bad=_bad(delivered.filter(is_bad), flags.filter(is_bad), reasons) if some else _no_bad_rows(),
         is_bad=is_bad,
         reasons=tuple(count for count in counts if count[1]),
     )
+
+
+def _judged(
+    source: SourceTerms,
+    fields: tuple[FieldTerms, ...],
+    rows: pl.DataFrame,
+    values: Mapping[str, pl.Expr],
+    *,
+    now: datetime,
+    around: Surroundings,
+) -> tuple[pl.DataFrame, list[str], pl.DataFrame]:
+    """A flag a reason, the reasons, and all rows with their values: one query, and one for repeats if any."""
+    schema = rows.schema
+    checks: list[Check] = []
+    for terms in fields:
+        if terms.name in schema:
+            checks += field_checks(terms, schema, around)
+    checks += time_checks(source, fields, schema, now=now)
+    own = [expression.alias(name) for name, expression in values.items()]
+    query = rows.lazy().select(*own, *_numbered(checks, rows))
+    rules = _rules(source, tuple(values))
+    if rules:
+        hidden = [pl.lit(None).alias(UNREADABLE)] if UNREADABLE not in values else []
+        query = query.with_columns(*hidden).with_columns(_numbered(rules, rows, after=len(checks)))
+    judged = query.collect()
+    checks += rules
+    if UNREADABLE in schema:
+        torn = rows[UNREADABLE].is_not_null()
+        judged = judged.with_columns(torn.alias(f"{_OWN}{len(checks)}"))
+        checks.append((pl.lit(value=True), "the line cannot be read as a row"))
+    good = judged.select(values.keys())
+    flags = judged.select(f"{_OWN}{place}" for place in range(len(checks)))
+    reasons = [why for _, why in checks]
+    for flag, why in _repeats(source, fields, good, flags):
+        flags = flags.with_columns(flag.alias(f"{_OWN}{len(reasons)}"))
+        reasons.append(why)
+    return flags, reasons, good
+
+
+def _numbered(checks: Iterable[Check], rows: pl.DataFrame, *, after: int = 0) -> list[pl.Expr]:
+    """The checks under names of their own; a line that is no row is bad for that alone."""
+    whole = pl.col(UNREADABLE).is_null() if UNREADABLE in rows.columns else None
+    return [
+        (flag if whole is None else flag & whole).alias(f"{_OWN}{place}")
+        for place, (flag, _) in enumerate(checks, start=after)
+    ]
+
+
+def _rules(source: SourceTerms, names: tuple[str, ...]) -> list[Check]:
+    """The conditions in SQL.
+
+    Raises:
+        ColumnMissing: One asks for a column that neither the contract nor the delivery has.
+    """
+    lacking = unanswerable_rules(source, names)
+    if lacking:
+        raise ColumnMissing(
+            "a rule asks for columns that the delivery lacks",
+            where=f"source {source.name}",
+            found="; ".join(f"{name}: {', '.join(columns)}" for name, columns in lacking),
+            hint="correct the rule's spelling, or list the column among the fields; nothing was taken",
+        )
+    return list(rule_checks(source, names))
 
 
 def door_fields(source: SourceTerms) -> tuple[FieldTerms, ...]:
@@ -116,23 +187,6 @@ def door_fields(source: SourceTerms) -> tuple[FieldTerms, ...]:
         for name in sorted(name for name in required if name is not None and name not in known)
     )
     return (*declared, *implied)
-
-
-def _out_of_nested(rows: pl.DataFrame, fields: tuple[FieldTerms, ...]) -> pl.DataFrame:
-    """Add the columns that the contract takes out of nested values, as text."""
-    found: list[pl.Expr] = []
-    for terms in fields:
-        parts = _PATH.match(terms.path) if terms.path else None
-        if parts is None:
-            continue
-        column, rest = parts.group(1) or parts.group(2), parts.group(3)
-        if column not in rows.columns or (column == terms.name and not rest):
-            continue
-        outer = pl.col(column)
-        if rest and rows.schema[column] != pl.String:
-            outer = pl.lit(None, dtype=pl.String)
-        found.append((outer.str.json_path_match("$" + rest) if rest else outer).alias(terms.name))
-    return rows.with_columns(found)
 
 
 def _demand_columns(
@@ -152,129 +206,80 @@ def _demand_columns(
     )
 
 
-def _value(terms: FieldTerms, rows: pl.DataFrame) -> pl.Expr:
-    if terms.name not in rows.columns:
-        return pl.lit(None, dtype=DTYPES[terms.type])
-    return coerced(terms.name, rows.schema[terms.name], terms.type)
-
-
-def _checks(
-    source: SourceTerms, fields: tuple[FieldTerms, ...], rows: pl.DataFrame, now: datetime
-) -> Iterator[tuple[pl.Expr, str]]:
-    """What makes a row bad, each with its reason; `=name` is the coerced value of `name`."""
-    for terms in fields:
-        if terms.name in rows.columns:
-            yield from _field_checks(terms, rows)
-    yield from _time_checks(source, fields, rows, now)
-
-
-def _field_checks(terms: FieldTerms, rows: pl.DataFrame) -> Iterator[tuple[pl.Expr, str]]:
-    name, value = terms.name, pl.col(f"={terms.name}")
-    unsaid = missing(name, rows.schema[name], terms.type)
-    if terms.required:
-        yield unsaid, f"{name}: is missing"
-    yield ~unsaid & value.is_null(), f"{name}: {NOT_OF_TYPE[terms.type]}"
-    if terms.type in {FieldType.INTEGER, FieldType.NUMBER}:
-        if terms.type is FieldType.NUMBER:
-            yield ~value.is_finite(), f"{name}: is not finite"
-        if terms.minimum is not None:
-            yield value < terms.minimum, f"{name}: is below {terms.minimum:g}"
-        if terms.maximum is not None:
-            yield (value > terms.maximum) & value.is_finite(), f"{name}: is above {terms.maximum:g}"
-    if terms.values:
-        yield ~_among(terms), f"{name}: is not one of {', '.join(terms.values)}"
-    if terms.pattern is not None:
-        yield ~_matches(value.cast(pl.String), terms.pattern), f"{name}: does not match `{terms.pattern}`"
+def _values(rows: pl.DataFrame, fields: tuple[FieldTerms, ...]) -> dict[str, pl.Expr]:
+    """The contract's columns with their values in the delivery's order, then the others as they came."""
+    known = {terms.name: value_of(terms, rows.schema) for terms in fields}
+    delivered = [name for name in rows.columns if name in known]
+    ordered = [*delivered, *(name for name in known if name not in rows.columns)]
+    extras = [name for name in rows.columns if name not in known and name != UNREADABLE]
+    return {**{name: known[name] for name in ordered}, **{name: pl.col(name) for name in extras}}
 
 
 def _repeats(
-    source: SourceTerms, fields: tuple[FieldTerms, ...], judged: pl.DataFrame, columns: list[str]
-) -> Iterator[tuple[pl.Expr, str]]:
+    source: SourceTerms, fields: tuple[FieldTerms, ...], values: pl.DataFrame, flags: pl.DataFrame
+) -> Iterator[tuple[pl.Series, str]]:
     """Values that must name one row and name two. The same row twice is a duplicate, not an error."""
     for terms in fields:
         if not (terms.unique or (terms.name == source.key and source.kind is not SourceKind.LABELS)):
             continue
-        value = judged[f"={terms.name}"]
+        value = values[terms.name]
         if value.n_unique() - (1 if value.null_count() else 0) == len(value) - value.null_count():
             continue
-        again = value.is_not_null() & ~value.is_first_distinct()
-        other = pl.struct(columns).is_first_distinct()
-        yield pl.lit(again) & other, f"{terms.name}: is repeated with other values"
+        passed = ~_any(flags)
+        standing = values.filter(passed & value.is_not_null() & value.is_duplicated())
+        told = standing.unique(maintain_order=True)[terms.name]
+        disputed = told.filter(told.is_duplicated()).unique()
+        if len(disputed):
+            again = passed & value.is_in(disputed.implode())
+            yield again.fill_null(value=False), f"{terms.name}: is repeated with other values"
 
 
-def _among(terms: FieldTerms) -> pl.Expr:
-    value = pl.col(f"={terms.name}")
-    if terms.type in {FieldType.INTEGER, FieldType.NUMBER}:
-        return value.cast(pl.Float64).is_in([float(one) for one in terms.values])
-    return value.cast(pl.String).is_in(list(terms.values))
-
-
-def _matches(texts: pl.Expr, pattern: str) -> pl.Expr:
-    """Whether the whole text matches; patterns that the fast engine lacks (look-around) run in Python."""
-    whole = f"^(?:{pattern})$"
-    try:
-        pl.Series([""]).str.contains(whole)
-    except pl.exceptions.ComputeError:
-        compiled = re.compile(pattern)
-        return texts.map_elements(lambda one: compiled.fullmatch(one) is not None, return_dtype=pl.Boolean)
-    return texts.str.contains(whole)
-
-
-def _time_checks(
-    source: SourceTerms, fields: tuple[FieldTerms, ...], rows: pl.DataFrame, now: datetime
-) -> Iterator[tuple[pl.Expr, str]]:
-    times: dict[str | None, pl.Expr] = {None: pl.lit(now, dtype=pl.Datetime("us", "UTC"))}
-    for terms in fields:
-        if terms.name not in {source.event_time, source.arrival_time}:
-            continue
-        times[terms.name] = time = pl.col(f"={terms.name}")
-        if terms.type is not FieldType.TIMESTAMP:
-            times[terms.name] = time = timestamp(terms.name, rows.schema[terms.name])
-            yield time.is_null() & pl.col(terms.name).is_not_null(), f"{terms.name}: is not a time"
-        believed = time.dt.year().is_between(_FIRST_YEAR, _LAST_YEAR)
-        yield ~believed, f"{terms.name}: cannot be true, it lies outside {_FIRST_YEAR} to {_LAST_YEAR}"
-    if source.event_time is not None:
-        ahead = times[source.event_time] > times[source.arrival_time] + AHEAD
-        yield ahead, f"{source.event_time}: the clock runs ahead of the arrival by more than a day"
-    if source.arrival_time is not None:
-        ahead = times[source.arrival_time] > times[None] + AHEAD
-        yield ahead, f"{source.arrival_time}: the clock runs ahead by more than a day"
-
-
-def _good(judged: pl.DataFrame, columns: list[str], fields: tuple[FieldTerms, ...]) -> pl.DataFrame:
-    """The contract's columns with their values, then the others as they came."""
-    names = [terms.name for terms in fields]
-    extras = [name for name in columns if name not in names and name != UNREADABLE]
-    ordered = [*(name for name in columns if name in names), *(name for name in names if name not in columns)]
-    return judged.select(
-        [pl.col(f"={name}").alias(name) for name in ordered] + [pl.col(name) for name in extras]
-    )
+def _any(flags: pl.DataFrame) -> pl.Series:
+    """Whether a row is bad for anything; a check without an answer finds nothing."""
+    some = pl.any_horizontal(pl.all(), pl.lit(value=False)).fill_null(value=False)
+    return flags.select(some.alias("bad")).to_series()
 
 
 def _bad(delivered: pl.DataFrame, flags: pl.DataFrame, reasons: list[str]) -> pl.DataFrame:
-    if delivered.height == 0:
-        return _no_bad_rows()
-    said = [
-        json_text([reason for reason, is_so in zip(reasons, row, strict=True) if is_so])
-        for row in flags.iter_rows()
+    told = [
+        pl.when(name).then(pl.lit(json_text(reason)))
+        for name, reason in zip(flags.columns, reasons, strict=True)
     ]
-    return pl.DataFrame({ROW: rows_as_text(delivered), REASONS: said})
+    joined = pl.concat_list(told).list.drop_nulls().list.join(",")
+    said = flags.select(pl.format("[{}]", joined).alias(REASONS))
+    return said.select(pl.Series(ROW, rows_as_text(delivered), dtype=pl.String), REASONS)
 
 
 def rows_as_text(frame: pl.DataFrame) -> list[str]:
     """Each row as one JSON object; missing values are left out, NaN and infinities are told as text."""
+    sayable = frame.with_columns(
+        [
+            pl.col(name).dt.to_string("iso:strict")
+            for name, kind in frame.schema.items()
+            if kind == pl.Datetime
+        ]
+    )
+    odd = {
+        name
+        for name, kind in frame.schema.items()
+        if kind == pl.Binary or (kind.is_float() and not sayable[name].is_finite().all())
+    }
     return [
-        json_text({name: _sayable(value) for name, value in row.items() if value is not None})
-        for row in frame.iter_rows(named=True)
+        _JSON.encode(
+            {
+                name: _sayable(value) if name in odd else value
+                for name, value in row.items()
+                if value is not None
+            }
+        ).decode()
+        for row in sayable.iter_rows(named=True)
     ]
 
 
 def _sayable(value: object) -> object:
     match value:
-        case float() if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124 - NaN
+        case float() if not math.isfinite(value):
             return str(value)
-        case datetime():
-            return value.isoformat()
         case bytes():
             return value.hex()
     return value

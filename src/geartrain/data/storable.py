@@ -64,6 +64,26 @@ def widened(rows: pa.Table, widen: Mapping[str, pa.DataType]) -> pa.Table:
     )
 
 
+def joined(held: pa.Table, rows: pa.Table, widen: Mapping[str, pa.DataType]) -> pa.Table:
+    """*held* and *rows* in one table, as `aligned` has found that they fit.
+
+    Whole numbers that no double holds exactly become text rather than other numbers.
+    """
+    beyond = [
+        name
+        for name, kind in widen.items()
+        if kind == pa.float64()
+        and pa.types.is_int64(held.column(name).type)
+        and held.column(name).null_count < held.num_rows
+        and not _exact(held.column(name))
+    ]
+    texts = dict.fromkeys(beyond, pa.string())
+    return pa.concat_tables(
+        [widened(held, {**widen, **texts}), widened(rows, {name: texts[name] for name in beyond})],
+        promote_options="default",
+    )
+
+
 def recast(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """*column* as *target*, which must hold all of its values."""
     if column.type == target:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Protocol
 
@@ -69,3 +69,16 @@ class Lake(Protocol):
 
     def compact(self, table: str) -> None:
         """Join small files; readers and the table's rows are not affected."""
+
+    def erase(self, table: str, column: str, values: Collection[str]) -> int:
+        """Remove for good the rows whose *column*, told as text, is one of *values*; how many there were.
+
+        The only thing that ever takes rows out of a table. Afterwards no file of the table
+        holds their bytes. The batches that brought them stay known, so that a delivery that
+        is sent again does not bring them back. May be repeated: after a kill, the same call
+        finishes what was begun.
+
+        Raises:
+            WorkspaceBusy: Another process kept the table for too long.
+            LakeUnreadable: The table is there but damaged.
+        """

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geartrain.data.storable import TIMESTAMP, aligned, storable, widened
+from geartrain.data.storable import TIMESTAMP, aligned, joined, storable
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME, Lake
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -20,6 +20,7 @@ class MemoryLake:
     def __init__(self) -> None:
         self.held: dict[str, pa.Table] = {}
         self._taken: set[tuple[str, str]] = set()
+        self._erasures = 0
 
     def append(self, table: str, rows: pa.Table, *, batch: str) -> bool:
         """Append *rows* as *batch*; see the port."""
@@ -39,10 +40,23 @@ class MemoryLake:
         held = self.held.get(table)
         if held is not None:
             rows, widen = aligned(rows, held.schema)
-            rows = pa.concat_tables([widened(held, widen), rows], promote_options="default")
+            rows = joined(held, rows, widen)
         self.held[table] = rows
         self._taken.add((table, batch))
         return True
+
+    def erase(self, table: str, column: str, values: Collection[str]) -> int:
+        """Remove rows for good; see the port."""
+        held = self.held.get(table)
+        if held is None or column not in held.column_names:
+            return 0
+        named = pc.is_in(
+            held.column(column).cast(pa.string()), value_set=pa.array(sorted(values), pa.string())
+        )
+        self.held[table] = held.filter(pc.invert(pc.fill_null(named, fill_value=False)))
+        gone = held.num_rows - self.held[table].num_rows
+        self._erasures += bool(gone)
+        return gone
 
     def scan(
         self,
@@ -73,8 +87,9 @@ class MemoryLake:
         return frozenset(batch for name, batch in self._taken if name == table)
 
     def version(self, table: str) -> str:
-        """How many batches the table holds; see the port."""
-        return str(len(self.batches(table)) or "")
+        """How many batches the table has taken, and how often rows were erased; see the port."""
+        taken = len(self.batches(table))
+        return f"{taken}:{self._erasures}" if taken else ""
 
     def tables(self) -> Iterator[str]:
         """The names of all tables, sorted."""
@@ -101,7 +116,7 @@ def check_lake(make: Callable[[], Lake]) -> None:
     """
     for check in (
         _check_empty, _check_once, _check_versions, _check_clocks, _check_columns, _check_types, _check_widening,
-        _check_names,
+        _check_names, _check_erasure,
     ):  # fmt: skip
         check(make())
 
@@ -218,6 +233,20 @@ def _check_widening(lake: Lake) -> None:
     assert lake.scan("p/s").num_rows == 4, "rows of the narrower type still fit"
     assert not lake.append("p/s", rows_at([2], n=[2.5], same=[2.0]), batch="b2"), "widening forgets no batch"
     assert lake.batches("p/s") == {"b1", "b2", "b3", "b4"}, "and no batch's name"
+
+
+def _check_erasure(lake: Lake) -> None:
+    assert lake.erase("p/nothing", "card", ["7"]) == 0, "what is not there cannot be erased"
+    lake.append("p/s", rows_at([1, 2, 3], card=[7, 8, None], who=["it's", "b", "c"]), batch="b1")
+    before = lake.version("p/s")
+    assert lake.erase("p/s", "nobody", ["7"]) == 0, "nor can rows by a column that is not there"
+    assert lake.erase("p/s", "card", ["7"]) == 1, "numbers are compared as text"
+    assert lake.version("p/s") != before, "and the table is another one now"
+    assert lake.scan("p/s").column("who").to_pylist() == ["b", "c"], "all other rows stay"
+    assert lake.erase("p/s", "card", ["7"]) == 0, "erasing again finds nothing"
+    assert lake.erase("p/s", "who", ["b", "it's"]) == 1, "text is compared as it stands, quotes too"
+    lake.append("p/s", rows_at([1], card=[7], who=["it's"]), batch="b1")
+    assert lake.scan("p/s").num_rows == 1, "a delivery that is sent again does not bring them back"
 
 
 def _check_names(lake: Lake) -> None:
