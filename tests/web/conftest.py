@@ -25,6 +25,7 @@ from geartrain.wiring import Settings, open_workspace
 
 PASSWORD = "a plain long sentence"
 NAME = "http://127.0.0.1"
+EVERYBODY_SIGNS = "sign: [product, domain, engineering, science]"
 
 
 def _load() -> ModuleType:
@@ -51,7 +52,9 @@ def hash_of_all():
 def built_shop(tmp_path_factory):
     """The folders of a workspace and a product with two releases."""
     base = tmp_path_factory.mktemp("room")
-    shop.make_shop(base / "space", base / "shop")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shop, "CONTRACT", shop.CONTRACT.replace("sign: [science]", EVERYBODY_SIGNS))
+        shop.make_shop(base / "space", base / "shop")
     return base
 
 
