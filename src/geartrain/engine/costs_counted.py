@@ -9,18 +9,13 @@ the older count is shown, and says when it was made.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from threading import Lock
+from io import BytesIO
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import feather
 
@@ -31,6 +26,7 @@ from geartrain.domain.expression import Columns, parse
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule, rule_of
 from geartrain.engine.bundles import load_bundle
+from geartrain.engine.counting import FOLDER, counted
 from geartrain.engine.decided import TRUTH, decisions_of, features_of, rows_as_decided, with_truth
 from geartrain.engine.logbook import DECISIONS, FEATURE
 from geartrain.engine.policies import NEVER, PRODUCT
@@ -46,10 +42,7 @@ from geartrain.release.bundle_nouns import Loaded
 from geartrain.stats.deciding import ABSTAINED, decide, group_labels, realised_cost, regression_cost
 from geartrain.stats.onnx_model import OnnxModel
 
-FOLDER = "costs"
 DAY_US = 86_400_000_000
-#: The first look waits so long for its count, a later one so long before it shows the older count.
-FIRST_WAIT_S, LATER_WAIT_S = 4.0, 0.08
 #: More slices than a person can choose from are not counted.
 MOST_SLICES = 40
 _AT_ONCE = 50_000
@@ -76,7 +69,6 @@ class Counted:
     """Sums by day, ready to be read for any span of time.
 
     Attributes:
-        key: Names what was counted; another key means that there is something new.
         policies: Those whose costs are known, the product's own first.
         missing: A policy or a slice of which nothing can be said, each with why.
         days: A row a slice, day and policy: `slice`, `day`, `policy`, `decisions` (all of that day),
@@ -84,7 +76,6 @@ class Counted:
             `cost` and `square`, the sums over those rows, and `least`, the least of the slice's costs.
     """
 
-    key: str
     counted_at: datetime
     policies: tuple[str, ...]
     slices: tuple[Slice, ...]
@@ -94,16 +85,12 @@ class Counted:
 
 def counted_costs(workspace: Workspace, contract: Contract, *, now: datetime) -> tuple[Counted | None, bool]:
     """The latest count, and whether it is of everything that is there now; None while the first is being made."""
-    product = contract.product.name
-    key, file = key_of_count(workspace, contract, now=now), _file(workspace.root, product)
-    held = _held(file)
-    if held is not None and held.key == key:
-        return held, True
-    making = _begin(file, key, workspace, contract, now=now)
-    try:
-        return making.result(timeout=FIRST_WAIT_S if held is None else LATER_WAIT_S), True
-    except TooSlow:
-        return held, False
+    found, current = counted(
+        workspace.root / FOLDER / f"{contract.product.name}.costs",
+        key_of_count(workspace, contract, now=now),
+        lambda: _encoded(count_costs(workspace, contract, now=now)),
+    )
+    return (None if found is None else _decoded(found)), current
 
 
 def key_of_count(workspace: Workspace, contract: Contract, *, now: datetime) -> str:
@@ -126,26 +113,24 @@ def count_costs(workspace: Workspace, contract: Contract, *, now: datetime) -> C
     same rows. "Never retrain" is the first release that was live, asked again about the
     feature values in the log.
     """
-    key = key_of_count(workspace, contract, now=now)
     slices = slices_of(contract)
     log = decisions_of(workspace, contract.product.name, now=now, columns=_read(workspace, contract))
     if log.height == 0:
-        return _nothing(key, now, "no decision is in the log yet")
+        return _nothing(now, "no decision is in the log yet")
     log = with_truth(workspace, contract, log, now=now)
     rule = _rule(workspace, contract, log)
     if rule is None:
-        return _nothing(key, now, "the release that decided is not in this workspace any more")
+        return _nothing(now, "the release that decided is not in this workspace any more")
     columns = rows_as_decided(workspace, contract, log, now=now, names=_named(contract, rule))
     truth = _truth(rule, log)
     known = np.isfinite(truth)
     try:
         costs, missing = _costs(workspace, contract, rule, log, columns, truth, known)
     except ExpressionInvalid as error:
-        return _nothing(key, now, f"a cost of the contract cannot be read: {error.message}")
+        return _nothing(now, f"a cost of the contract cannot be read: {error.message}")
     parts, unread = _parts(slices, contract, columns, log.height)
     days = _summed(log, known, costs, parts)
     return Counted(
-        key=key,
         counted_at=now,
         policies=tuple(costs),
         slices=tuple(one for one, _ in parts),
@@ -163,33 +148,33 @@ def slices_of(contract: Contract) -> tuple[Slice, ...]:
     return tuple(found.values())
 
 
-def keep_count(file: Path, counted: Counted) -> None:
-    """Write the count whole or not at all."""
+def dividing(path: str, groups: tuple[str, ...]) -> str:
+    """What divides the groups of the clause at *path*: a column, or for an expression the clause's own name.
+
+    >>> dividing("fairness.young_and_old", ("age >= 60",)), dividing("fairness.both", ("sex", "region"))
+    ('young and old', 'sex and region')
+    """
+    named = path.rsplit(".", maxsplit=1)[-1].replace("_", " ")
+    return " and ".join(dict.fromkeys(one if one.isidentifier() else named for one in groups))
+
+
+def _encoded(counted: Counted) -> bytes:
     about = {
-        "key": counted.key,
         "counted_at": counted.counted_at.isoformat(),
         "policies": counted.policies,
         "slices": [(one.key, one.words, one.because) for one in counted.slices],
         "missing": counted.missing,
     }
     table = counted.days.to_arrow().replace_schema_metadata({"geartrain": json.dumps(about)})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    feather.write_feather(table, str(partial), compression="lz4")
-    partial.replace(file)
+    sink = BytesIO()
+    feather.write_feather(table, sink, compression="lz4")
+    return sink.getvalue()
 
 
-def _held(file: Path) -> Counted | None:
-    if not file.exists():
-        return None
-    try:
-        table = feather.read_table(str(file), memory_map=False)
-        about = json.loads(table.schema.metadata[b"geartrain"])
-    except (pa.ArrowInvalid, KeyError, TypeError, ValueError):
-        # Only what was counted from the lake lies here: what cannot be read is counted again.
-        return None
+def _decoded(content: bytes) -> Counted:
+    table = feather.read_table(BytesIO(content))
+    about = json.loads(table.schema.metadata[b"geartrain"])
     return Counted(
-        key=about["key"],
         counted_at=datetime.fromisoformat(about["counted_at"]),
         policies=tuple(about["policies"]),
         slices=tuple(Slice(key=key, words=words, because=why) for key, words, why in about["slices"]),
@@ -198,42 +183,12 @@ def _held(file: Path) -> Counted | None:
     )
 
 
-def _file(root: Path, product: str) -> Path:
-    return root / FOLDER / f"{product}.arrow"
-
-
-_making: dict[tuple[Path, str], Future[Counted]] = {}
-_lock = Lock()
-_worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="counting-costs")
-
-
-def _begin(
-    file: Path, key: str, workspace: Workspace, contract: Contract, *, now: datetime
-) -> Future[Counted]:
-    """Count in the background, one count at a time, the same one not twice."""
-
-    def make() -> Counted:
-        try:
-            counted = count_costs(workspace, contract, now=now)
-            keep_count(file, counted)
-            return counted
-        finally:
-            with _lock:
-                _making.pop((file, key), None)
-
-    with _lock:
-        if (file, key) not in _making:
-            _making[file, key] = _worker.submit(make)
-        return _making[file, key]
-
-
-def _nothing(key: str, now: datetime, why: str) -> Counted:
+def _nothing(now: datetime, why: str) -> Counted:
     schema: dict[str, type[pl.DataType] | pl.DataType] = {
         "slice": pl.String, "day": pl.Datetime("us", "UTC"), "policy": pl.String, "decisions": pl.Int64,
         "labelled": pl.Int64, "rows": pl.Int64, "cost": pl.Float64, "square": pl.Float64, "least": pl.Float64,
     }  # fmt: skip
     return Counted(
-        key=key,
         counted_at=now,
         policies=(),
         slices=(),
@@ -428,11 +383,11 @@ def _parts(
         try:
             labels = group_labels(groups, columns, rows)
         except ExpressionInvalid as error:
-            unread.append((" and ".join(groups), error.message))
+            unread.append((dividing(path, groups), error.message))
             continue
         for name in sorted({label for label in labels.tolist() if label is not None}):
-            words = name if len(groups) > 1 else f"{groups[0]}: {name}"
-            found.append((Slice(key=f"{'|'.join(groups)}={name}", words=words, because=path), labels == name))
+            words = f"{dividing(path, groups)}: {name}"
+            found.append((Slice(key=f"{path}={name}", words=words, because=path), labels == name))
     if len(found) > MOST_SLICES:
         unread += [(one.words, f"only {MOST_SLICES} slices are counted") for one, _ in found[MOST_SLICES:]]
     return found[:MOST_SLICES], unread

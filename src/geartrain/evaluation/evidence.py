@@ -15,7 +15,7 @@ from geartrain.domain.finding import Measurement
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
-from geartrain.stats.deciding import Decided, cost_tensor, decide, realised_cost, regression_cost
+from geartrain.stats.deciding import Decided, Indices, cost_tensor, decide, realised_cost, regression_cost
 from geartrain.stats.intervals import CONFIDENCE
 
 Mask = NDArray[np.bool_]
@@ -57,7 +57,9 @@ class Evidence:
         confidence: Of every interval made from it; stricter the more often sealed rows were looked at.
         simplest: What the simplest model says about the same rows, for its baseline.
         history: Labels known before these rows.
-        decided: What the rule does with the answers; follows from the rest.
+        acted: What was really done, as indices into the rule's actions, where that is not what the rule
+            does with the answers: in doubt, or when the fallback decided.
+        decided: What was done, else what the rule does with the answers; follows from the rest.
         costs: What that cost each row once the truth was known, NaN where a cost column is missing.
 
     Raises:
@@ -75,12 +77,18 @@ class Evidence:
     confidence: float = CONFIDENCE
     simplest: Predictions | None = None
     history: History | None = None
+    acted: Indices | None = None
     decided: Decided = field(init=False)
     costs: Floats = field(init=False)
 
     def __post_init__(self) -> None:
         rows = len(self.predictions)
-        beside = {"truth": self.truth, "groups": self.groups, "times_us": self.times_us}
+        beside = {
+            "truth": self.truth,
+            "groups": self.groups,
+            "times_us": self.times_us,
+            "acted": self.acted,
+        }
         lengths = {name: len(values) for name, values in beside.items() if values is not None}
         lengths |= {name: len(values) for name, values in self.columns.items()}
         wrong = {name: length for name, length in lengths.items() if length != rows}
@@ -97,6 +105,8 @@ class Evidence:
                 " are no evidence; leave them out before"
             )
         decided = decide(self.rule, self.predictions, self.columns)
+        if self.acted is not None:
+            decided = Decided(actions=self.acted, expected_cost=decided.expected_cost)
         object.__setattr__(self, "decided", decided)
         object.__setattr__(self, "costs", self.costs_of(self.predictions, decided))
 
