@@ -12,10 +12,11 @@ from geartrain.web.pages import (
     proposing,
     release,
     releases,
+    review,
 )
 from geartrain.web.paging import Action, Download, Page
 
-_ALL = (products, people, promise, proposing, over_time, releases, release, incidents, ledger)
+_ALL = (products, people, promise, proposing, over_time, releases, release, review, incidents, ledger)
 
 PAGES: tuple[Page, ...] = tuple(page for module in _ALL for page in module.PAGES)
 ACTIONS: tuple[Action, ...] = tuple(action for module in _ALL for action in module.ACTIONS)

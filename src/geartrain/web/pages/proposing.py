@@ -22,7 +22,9 @@ from geartrain.web.room import Asked
 
 _LONGEST_WORDS = 4000
 #: What a suggestion from another page may fill in.
-_SUGGESTED = ("rises_with", "falls_with", "forbidden", "invariant_to", "largest_share", "at_most", "because")
+_SUGGESTED = (
+    "rises_with", "falls_with", "forbidden", "invariant_to", "largest_share", "cases", "at_most", "because",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
