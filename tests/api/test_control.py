@@ -63,7 +63,7 @@ def test_metrics_can_be_parsed_and_count(world, talk):
 
     async def conversation(client):
         for x in (1, 2, 200):
-            await client.post(f"{P}/decisions", json={"row": {"x": x}})
+            await client.post(f"{P}/decisions?timing=1", json={"row": {"x": x}})
         await client.post("/v1/products/somebody-elses-secret/decisions", json={})
         await client.get("/nowhere/with/a/secret")
         return (await client.get("/metrics")).text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from time import perf_counter
 from typing import Any, Final
 
@@ -25,6 +27,8 @@ DECISIONS: Final = "/v1/products/{product}/decisions"
 INFER: Final = "/v2/models/{name}/infer"
 INFER_VERSION: Final = "/v2/models/{name}/versions/{version}/infer"
 _TIMING: Final = b"timing=1"
+#: Of so many requests one has its stages timed where nobody asks for them.
+_TIMED_ONE_IN: Final = 16
 
 Handler = Callable[[Call, Scope, Receive], Awaitable[Reply]]
 
@@ -55,6 +59,7 @@ class Application:
     Attributes:
         host: What it serves.
         metrics: What it counts.
+        in_flight: How many requests wait for their answer.
     """
 
     def __init__(
@@ -71,6 +76,9 @@ class Application:
         self.metrics = ServingMetrics()
         self._tracer = tracer
         self._logger = logger
+        self.in_flight = 0
+        self._is_told = bool(logger.is_enabled_for(logging.INFO))
+        self._turn = 0
         self._control: App = control_plane(host, self.metrics, admission, bodies)
         self._decisions = DecisionRoute(host, self.metrics, admission, bodies=bodies, rows=rows)
         self._inference = InferenceRoute(host, admission, bodies=bodies, rows=rows)
@@ -80,41 +88,46 @@ class Application:
         if scope["type"] != "http":
             await self._control(scope, receive, send)
             return
-        hot = self._hot(scope["path"])
-        if hot is None:
-            await self._controlled(scope, receive, send)
-        else:
-            await self._answered(*hot, scope, receive, send)
+        hot = self._hot(scope["path"], scope.get("query_string", b""))
+        self.in_flight += 1
+        try:
+            if hot is None:
+                await self._controlled(scope, receive, send)
+            else:
+                await self._answered(*hot, scope, receive, send)
+        finally:
+            self.in_flight -= 1
 
-    def _hot(self, path: str) -> tuple[Handler, Call] | None:
+    def _hot(self, path: str, query: bytes) -> tuple[Handler, Call] | None:
         """The hot route that *path* is on, if any."""
-        match path.split("/"):
-            case ["", "v1", "products", product, "decisions"] if product:
-                return self._decisions, Call(DECISIONS, product)
-            case ["", "v2", "models", name, "infer"] if name:
-                return self._inference, Call(INFER, name)
-            case ["", "v2", "models", name, "versions", version, "infer"] if name and version:
-                return self._inference, Call(INFER_VERSION, name, version)
-            case _:
-                return None
+        place = _place_of(path)
+        if place is None:
+            return None
+        route, subject, version = place
+        self._turn = (self._turn + 1) % _TIMED_ONE_IN
+        call = Call(
+            route,
+            subject,
+            version,
+            is_timed=self._turn == 0 or self._is_told or self._tracer is not None or _TIMING in query,
+            is_told=self._is_told,
+        )
+        return (self._decisions if route is DECISIONS else self._inference), call
 
     async def _answered(
         self, handler: Handler, call: Call, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        with request_span(self._tracer, call.route, scope) as span:
-            try:
+        try:
+            if self._tracer is None:
                 reply = await self._reply(handler, call, scope, receive)
-            except ClientGone:
-                self.metrics.requests.labels(call.route, "gone").inc()
-                return
-            if span is not None:
-                span.set_attribute("http.response.status_code", reply.status)
-                for stage, seconds in call.stages():
-                    span.set_attribute(f"geartrain.stage.{stage}_ms", seconds * 1e3)
-                call.note(trace=trace_id_of(span))
+            else:
+                reply = await self._traced(handler, call, scope, receive)
+        except ClientGone:
+            self.metrics.requests.labels(call.route, "gone").inc()
+            return
         headers = [
             (b"content-type", reply.content_type),
-            (b"content-length", str(len(reply.body)).encode()),
+            (b"content-length", b"%d" % len(reply.body)),
             *reply.headers,
         ]
         if _TIMING in scope.get("query_string", b""):
@@ -122,6 +135,17 @@ class Application:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
         self._count(call, reply)
+
+    async def _traced(self, handler: Handler, call: Call, scope: Scope, receive: Receive) -> Reply:
+        """The reply, with a span of its own that has the stages."""
+        with request_span(self._tracer, call.route, scope) as span:
+            reply = await self._reply(handler, call, scope, receive)
+            if span is not None:
+                span.set_attribute("http.response.status_code", reply.status)
+                for stage, seconds in call.stages():
+                    span.set_attribute(f"geartrain.stage.{stage}_ms", seconds * 1e3)
+                call.note(trace=trace_id_of(span))
+        return reply
 
     async def _reply(self, handler: Handler, call: Call, scope: Scope, receive: Receive) -> Reply:
         style = inference_reply_to if handler is self._inference else reply_to
@@ -143,18 +167,20 @@ class Application:
 
     def _count(self, call: Call, reply: Reply) -> None:
         seconds = perf_counter() - call.started
-        self.metrics.request(call.route, str(reply.status)).inc()
+        self.metrics.requests.labels(call.route, str(reply.status)).inc()
         self.metrics.duration.labels(call.route).observe(seconds)
-        for stage, took in call.stages():
-            self.metrics.stage(stage).observe(took)
-        self._logger.info(
-            "answered",
-            route=call.route,
-            subject=call.subject if reply.status != 404 else "",
-            status=reply.status,
-            ms=round(seconds * 1e3, 3),
-            **call.facts,
-        )
+        if call.is_timed:
+            for stage, took in call.stages():
+                self.metrics.stages.labels(stage).observe(took)
+        if call.is_told:
+            self._logger.info(
+                "answered",
+                route=call.route,
+                subject=call.subject if reply.status != 404 else "",
+                status=reply.status,
+                ms=round(seconds * 1e3, 3),
+                **call.facts,
+            )
 
     async def _controlled(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The control plane, counted and logged like the hot routes."""
@@ -178,6 +204,20 @@ class Application:
         self.metrics.requests.labels(route, str(status) if status else "gone").inc()
         self.metrics.duration.labels(route).observe(perf_counter() - started)
         self._logger.debug("answered", route=route, status=status)
+
+
+@lru_cache(maxsize=1024)
+def _place_of(path: str) -> tuple[str, str, str | None] | None:
+    """The hot route's template that *path* is on, the subject and the version that it names."""
+    match path.split("/"):
+        case ["", "v1", "products", product, "decisions"] if product:
+            return DECISIONS, product, None
+        case ["", "v2", "models", name, "infer"] if name:
+            return INFER, name, None
+        case ["", "v2", "models", name, "versions", version, "infer"] if name and version:
+            return INFER_VERSION, name, version
+        case _:
+            return None
 
 
 def _require_post(scope: Scope) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from geartrain.api.errors import Refusal
 
@@ -82,20 +83,31 @@ async def read_body(scope: Scope, receive: Receive, *, most: int, within_s: floa
             raise Refusal(400, "http.bad-request", "the content-length is not a number", headers=_CLOSE)
         if len(stated) > 18 or int(stated) > most:
             raise _too_large(most)
+    deadline = _deadlines()
+    task = deadline.enter(within_s)
     try:
-        async with asyncio.timeout(within_s):
-            return await _read(receive, most)
-    except TimeoutError:
+        message = await receive()
+        chunk: bytes = message.get("body", b"")
+        if not message.get("more_body", False) and message["type"] == "http.request":
+            if len(chunk) > most:
+                raise _too_large(most)
+            return chunk
+        return await _rest(message, receive, most)
+    except asyncio.CancelledError:
+        if not deadline.is_past(task):
+            raise
+        task.uncancel()
         raise Refusal(
             408, "http.timeout", f"the body did not arrive within {within_s:g} s", headers=_CLOSE
         ) from None
+    finally:
+        deadline.leave(task)
 
 
-async def _read(receive: Receive, most: int) -> bytes:
+async def _rest(message: Message, receive: Receive, most: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
@@ -105,6 +117,62 @@ async def _read(receive: Receive, most: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        message = await receive()
+
+
+class _Deadlines:
+    """Cancels tasks that wait too long, looking at all of them now and then.
+
+    A timer for each request costs more than reading its body; one look at all of them
+    costs nothing that anybody can measure.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._until: dict[asyncio.Task[object], float] = {}
+        self._past: set[asyncio.Task[object]] = set()
+        self._is_looking = False
+
+    def enter(self, within_s: float) -> asyncio.Task[object]:
+        """The running task may wait for *within_s* from now on."""
+        task = asyncio.current_task(self._loop)
+        assert task is not None, "requests are answered in tasks"
+        self._until[task] = self._loop.time() + within_s
+        if not self._is_looking:
+            self._is_looking = True
+            self._loop.call_later(min(within_s / 4, 1.0), self._look)
+        return task
+
+    def leave(self, task: asyncio.Task[object]) -> None:
+        """The task waits no more."""
+        self._until.pop(task, None)
+        self._past.discard(task)
+
+    def is_past(self, task: asyncio.Task[object]) -> bool:
+        """Whether the task was cancelled because its time was over."""
+        return task in self._past
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        self._is_looking = bool(self._until)
+        late = [task for task, until in self._until.items() if until <= now]
+        for task in late:
+            self._past.add(task)
+            task.cancel()
+        if self._is_looking:
+            soonest = min(self._until.values(), default=now + 1.0) - now
+            self._loop.call_later(min(max(soonest, 0.02), 1.0), self._look)
+
+
+_HELD: WeakKeyDictionary[asyncio.AbstractEventLoop, _Deadlines] = WeakKeyDictionary()
+
+
+def _deadlines() -> _Deadlines:
+    loop = asyncio.get_running_loop()
+    held = _HELD.get(loop)
+    if held is None:
+        held = _HELD[loop] = _Deadlines(loop)
+    return held
 
 
 def _too_large(most: int) -> Refusal:

@@ -12,25 +12,39 @@ class Call:
         route: The route's template, such as `/v1/products/{product}/decisions`.
         subject: The product or model named in the path.
         version: The model version named in the path, or None.
+        is_timed: Whether the stages are of interest to anybody.
+        is_told: Whether the facts are.
     """
 
-    __slots__ = ("facts", "marks", "route", "started", "subject", "version")
+    __slots__ = ("facts", "is_timed", "is_told", "marks", "route", "started", "subject", "version")
 
-    def __init__(self, route: str, subject: str, version: str | None = None) -> None:
+    def __init__(
+        self,
+        route: str,
+        subject: str,
+        version: str | None = None,
+        *,
+        is_timed: bool = True,
+        is_told: bool = True,
+    ) -> None:
         self.route = route
         self.subject = subject
         self.version = version
+        self.is_timed = is_timed
+        self.is_told = is_told
         self.started = perf_counter()
         self.marks: list[tuple[str, float]] = []
         self.facts: dict[str, object] = {}
 
     def mark(self, stage: str, *, at: float | None = None) -> None:
         """The stage ended now, or *at* that reading of the steady clock."""
-        self.marks.append((stage, perf_counter() if at is None else at))
+        if self.is_timed:
+            self.marks.append((stage, perf_counter() if at is None else at))
 
     def note(self, **facts: object) -> None:
         """Facts for the request's log line."""
-        self.facts.update(facts)
+        if self.is_told:
+            self.facts.update(facts)
 
     def stages(self) -> list[tuple[str, float]]:
         """Each stage with its seconds."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -22,13 +21,14 @@ from geartrain.api.errors import Refusal, Reply
 from geartrain.api.tensors import (
     InferReply,
     InferRequest,
+    PlainRequest,
     Tensor,
     TensorOutput,
     datatype_of,
     packed,
     read_tensors,
 )
-from geartrain.domain.prediction import Floats, Predictions
+from geartrain.domain.prediction import Floats
 from geartrain.errors import GeartrainError, ModelUnknown, NotReady, ProductUnknown, RequestInvalid
 from geartrain.serving.admission import Admission
 from geartrain.serving.batching import MicroBatcher
@@ -45,13 +45,48 @@ LABEL = "label"
 VALUE = "value"
 
 _DECODER = msgspec.json.Decoder(InferRequest)
+_PLAIN = msgspec.json.Decoder(PlainRequest)
+_ENCODER = msgspec.json.Encoder()
+_NO_WISHES = InferRequest(inputs=[])
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+#: A query's answers: the values of each row, and the place of each row's largest.
+Answers = tuple[list[list[float]], Sequence[int]]
+
+
 class _Query:
-    served: Served
-    matrix: Matrix
-    future: asyncio.Future[Floats]
+    """Rows on their way through the batcher: a flat list of numbers, or a checked matrix."""
+
+    __slots__ = ("future", "request", "rows", "served", "values")
+
+    def __init__(
+        self, served: Served, request: InferRequest, values: list[float] | Matrix, rows: int
+    ) -> None:
+        self.served = served
+        self.request = request
+        self.values = values
+        self.rows = rows
+        self.future: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
+
+    def parts(self, most: int) -> Sequence[_Query]:
+        """The query cut into some of at most *most* rows."""
+        if self.rows <= most:
+            return (self,)
+        step = len(self.served.columns) if isinstance(self.values, list) else 1
+        return [
+            _Query(
+                self.served,
+                self.request,
+                self.values[start * step : (start + most) * step],
+                min(most, self.rows - start),
+            )
+            for start in range(0, self.rows, most)
+        ]
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with *error*, where somebody waits."""
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 def lane_of(host: ServingHost, model: str) -> Lane:
@@ -131,20 +166,52 @@ class InferenceRoute:
         call.mark("read")
         admit(self._admission, promised_s)
         try:
-            length = len(body) if split is None else split
-            if length > len(body):
-                raise RequestInvalid("the JSON part is longer than the body", where=JSON_LENGTH.decode())
-            request = decode_body(body[:length], _DECODER)
-            tensors = read_tensors(request, memoryview(body)[length:])
-            matrix = self._matrix(served, tensors)
+            query = self._plain(served, body) if split is None else None
+            if query is None:
+                query = self._any(served, body, split)
             call.mark("check")
-            values = await self._inferred(served, matrix)
+            queries = query.parts(MOST_ROWS_AT_ONCE)
+            batcher = self._batcher_of_loop()
+            alone = self._admission.in_flight == 1 and len(queries) == 1
+            for part in queries:
+                batcher.submit(part, alone=alone)
+            answers = [await part.future for part in queries]
             call.mark("infer")
         finally:
             self._admission.leave(perf_counter())
-        reply = _reply(call.subject, served, request, values)
+        reply = _reply(call.subject, served, query.request, answers)
         call.mark("write")
         return reply
+
+    def _plain(self, served: Served, body: bytes) -> _Query | None:
+        """The query of a request that is as most are, or None where it is not."""
+        try:
+            request = _PLAIN.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        (one,) = request.inputs
+        rows, width = one.shape
+        fits = (
+            one.name == FEATURES
+            and width == len(served.columns)
+            and 0 < rows <= self._rows.most
+            and len(one.data) == rows * width
+            and FEATURES not in served.columns
+        )
+        return _Query(served, _request_of(request), one.data, rows) if fits else None
+
+    def _any(self, served: Served, body: bytes, split: int | None) -> _Query:
+        """The query of any request of the protocol.
+
+        Raises:
+            RequestInvalid: It is none, or not for this model.
+        """
+        length = len(body) if split is None else split
+        if length > len(body):
+            raise RequestInvalid("the JSON part is longer than the body", where=JSON_LENGTH.decode())
+        request = decode_body(body[:length], _DECODER)
+        matrix = self._matrix(served, read_tensors(request, memoryview(body)[length:]))
+        return _Query(served, request, matrix, len(matrix))
 
     def _matrix(self, served: Served, tensors: dict[str, Tensor]) -> Matrix:
         """One `features` tensor of shape (n, d), or one input for each column."""
@@ -193,21 +260,15 @@ class InferenceRoute:
             raise RequestInvalid(f"a request holds 1 to {self._rows.most} rows", where="inputs")
         return matrix
 
-    async def _inferred(self, served: Served, matrix: Matrix) -> Floats:
-        loop = asyncio.get_running_loop()
+    def _batcher_of_loop(self) -> MicroBatcher[_Query]:
         if self._batcher is None:
             self._batcher = MicroBatcher(
                 run=_run,
-                schedule=loop.call_soon,
-                weigh=lambda query: len(query.matrix),
+                schedule=asyncio.get_running_loop().call_soon,
+                weigh=lambda query: query.rows,
                 most=MOST_ROWS_AT_ONCE,
             )
-        parts = [matrix[i : i + MOST_ROWS_AT_ONCE] for i in range(0, len(matrix), MOST_ROWS_AT_ONCE)]
-        queries = [_Query(served=served, matrix=part, future=loop.create_future()) for part in parts]
-        alone = self._admission.in_flight == 1 and len(queries) == 1
-        for query in queries:
-            self._batcher.submit(query, alone=alone)
-        return np.concatenate(await asyncio.gather(*(query.future for query in queries)))
+        return self._batcher
 
 
 def _run(queries: Sequence[_Query]) -> None:
@@ -225,25 +286,49 @@ def _run(queries: Sequence[_Query]) -> None:
 
 
 def _run_group(group: Sequence[_Query]) -> None:
+    served = group[0].served
     try:
-        matrix = group[0].matrix if len(group) == 1 else np.concatenate([query.matrix for query in group])
-        predictions: Predictions = group[0].served.predict(matrix)
-    except model_failures() as failure:
+        matrix = _table(group, len(served.columns))
+        answers: Floats = served.predict(matrix).values
+    except (RequestInvalid, *model_failures()) as failure:
         if len(group) == 1:
-            reason = (
-                failure if isinstance(failure, GeartrainError) else NotReady("the model could not answer")
-            )
-            group[0].future.set_exception(reason)
+            told = isinstance(failure, GeartrainError)
+            group[0].fail(failure if told else NotReady("the model could not answer"))
             return
         for query in group:
             _run_group([query])
         return
+    values = answers.tolist()
+    best = answers.argmax(axis=1).tolist() if served.task.has_classes else ()
     start = 0
     for query in group:
-        end = start + len(query.matrix)
+        end = start + query.rows
         if not query.future.done():
-            query.future.set_result(predictions.values[start:end])
+            query.future.set_result((values[start:end], best[start:end]))
         start = end
+
+
+def _table(group: Sequence[_Query], width: int) -> Matrix:
+    """The rows of all queries as the model takes them.
+
+    Raises:
+        RequestInvalid: A number is too large for the model's 32 bits.
+    """
+    flat: list[float] = []
+    if all(type(query.values) is list for query in group):
+        for query in group:
+            flat += query.values
+        with np.errstate(over="ignore"):
+            table = np.array(flat, dtype=np.float32).reshape(-1, width)
+        if not np.isfinite(table).all():
+            raise _too_large()
+        return table
+    return np.concatenate(
+        [
+            _table([query], width) if type(query.values) is list else np.asarray(query.values)
+            for query in group
+        ]
+    )
 
 
 def _split_at(scope: Scope) -> int | None:
@@ -268,7 +353,7 @@ def _float32(tensor: Tensor) -> Matrix:
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(tensor, dtype=np.float32)
     if np.isinf(matrix).any():
-        raise RequestInvalid("a value is too large for the model's 32 bits", where="inputs")
+        raise _too_large()
     return matrix
 
 
@@ -276,11 +361,15 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
-def _reply(model: str, served: Served, request: InferRequest, values: Floats) -> Reply:
+def _reply(model: str, served: Served, request: InferRequest, answers: Sequence[Answers]) -> Reply:
+    rows, best = answers[0] if len(answers) == 1 else _joined(answers)
+    if not request.outputs and not request.parameters:
+        return _plain_reply(model, served, request, rows, best)
+    values = np.array(rows, dtype=np.float64)
     offered: dict[str, Tensor] = {}
     if served.task.has_classes:
         names = np.array(served.outputs, dtype=object)
-        offered = {PROBABILITIES: values, LABEL: names[np.argmax(values, axis=1)]}
+        offered = {PROBABILITIES: values, LABEL: names[list(best)]}
     else:
         offered = {VALUE: values[:, 0]}
     wanted = {one.name: one.parameters for one in request.outputs} or {name: {} for name in offered}
@@ -306,7 +395,7 @@ def _reply(model: str, served: Served, request: InferRequest, values: Floats) ->
             )
         )
         blobs.append(blob)
-    head = msgspec.json.encode(
+    head = _ENCODER.encode(
         InferReply(model_name=model, model_version=served.release, outputs=outputs, id=request.id)
     )
     if not any(blobs):
@@ -318,3 +407,39 @@ def _reply(model: str, served: Served, request: InferRequest, values: Floats) ->
         headers=((JSON_LENGTH, length),),
         content_type=b"application/octet-stream",
     )
+
+
+def _joined(answers: Sequence[Answers]) -> Answers:
+    rows = [row for part, _ in answers for row in part]
+    return rows, [place for _, part in answers for place in part]
+
+
+def _plain_reply(
+    model: str, served: Served, request: InferRequest, rows: list[list[float]], best: Sequence[int]
+) -> Reply:
+    """Every output as JSON: what a client gets that asks for nothing else."""
+    flat = rows[0] if len(rows) == 1 else [value for row in rows for value in row]
+    if served.task.has_classes:
+        names = served.outputs
+        outputs = [
+            TensorOutput(name=PROBABILITIES, datatype="FP64", shape=[len(rows), len(names)], data=flat),
+            TensorOutput(
+                name=LABEL, datatype="BYTES", shape=[len(rows)], data=[names[place] for place in best]
+            ),
+        ]
+    else:
+        outputs = [TensorOutput(name=VALUE, datatype="FP64", shape=[len(rows)], data=flat)]
+    return Reply(
+        status=200,
+        body=_ENCODER.encode(
+            InferReply(model_name=model, model_version=served.release, outputs=outputs, id=request.id)
+        ),
+    )
+
+
+def _request_of(plain: PlainRequest) -> InferRequest:
+    return _NO_WISHES if plain.id is None else InferRequest(inputs=[], id=plain.id)
+
+
+def _too_large() -> RequestInvalid:
+    return RequestInvalid("a value is too large for the model's 32 bits", where="inputs")

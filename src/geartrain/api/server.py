@@ -1,4 +1,9 @@
-"""The HTTP server: uvicorn in this process, loopback by default, drained on SIGTERM."""
+"""The HTTP server: Granian in this process, loopback by default, drained on SIGTERM.
+
+Granian speaks HTTP in Rust and calls the application on this process's event loop. At
+1000 connections no connection starves, which a server that shares the loop with its
+sockets cannot say (docs/serving.md has the measurement).
+"""
 
 from __future__ import annotations
 
@@ -6,48 +11,44 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-
-import uvicorn
+from typing import TYPE_CHECKING, Any, Final
 
 from geartrain.api.app import Application
+from geartrain.errors import SettingInvalid
 
-LOOPBACK = "127.0.0.1"
+if TYPE_CHECKING:
+    from granian.server.embed import Server
+
+LOOPBACK: Final = "127.0.0.1"
+#: Connections that may wait to be taken, and requests that may be in the event loop, at once.
+_BACKLOG: Final = 2048
+_MOST_IN_LOOP: Final = 8192
+_LOOK_S: Final = 0.02
 
 
-class _DrainingServer(uvicorn.Server):
-    """Says "not ready" as soon as it is asked to stop, and stops when load balancers have seen it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where and how to listen.
 
-    def __init__(
-        self, config: uvicorn.Config, app: Application, *, drain_s: float, on_ready: Callable[[str], None]
-    ) -> None:
-        super().__init__(config)
-        self._application = app
-        self._drain_s = drain_s
-        self._on_ready = on_ready
+    Attributes:
+        port: 0 takes a free one.
+        certificate: A PEM file with the server's certificate chain; with *key*, TLS is spoken.
+        key: The PEM file of its private key.
+        header_s: How long a request's head may take to arrive.
+        shared: Whether other processes of this user listen on the same port (SO_REUSEPORT);
+            the kernel then spreads new connections over them.
+    """
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and not self.should_exit:
-            bound, port = self.servers[0].sockets[0].getsockname()[:2]
-            self._on_ready(f"http://{bound}:{port}")
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        # uvicorn would raise the signal again after its shutdown; here a drained server
-        # returns to its caller, who decides what the process's exit code is.
-        self._application.host.drain()
-        if self.should_exit:
-            self.force_exit = sig == signal.SIGINT
-        elif sig == signal.SIGTERM and self._drain_s > 0:
-            loop = asyncio.get_running_loop()
-            loop.call_soon_threadsafe(loop.call_later, self._drain_s, self._stop)
-        else:
-            self._stop()
-
-    def _stop(self) -> None:
-        self.should_exit = True
+    host: str = LOOPBACK
+    port: int = 8000
+    certificate: Path | None = None
+    key: Path | None = None
+    header_s: float = 10.0
+    shared: bool = False
 
 
 def serve(
@@ -55,17 +56,22 @@ def serve(
     *,
     host: str = LOOPBACK,
     port: int = 8000,
+    listening: Listening | None = None,
     on_ready: Callable[[str], None] | None = None,
     ready_file: Path | None = None,
     drain_s: float = 0.0,
-    graceful_s: int = 30,
+    graceful_s: float = 30.0,
 ) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished and the log is delivered.
 
-    *port* 0 takes a free one. When connections are taken *on_ready* gets the URL and
-    *ready_file* is written with it. After SIGTERM the server says "not ready" and goes on
-    answering for *drain_s* seconds, then finishes what it has within *graceful_s*.
+    When connections are taken *on_ready* gets the URL and *ready_file* is written with it.
+    After SIGTERM the server says "not ready" and goes on answering for *drain_s* seconds,
+    then finishes what it has within *graceful_s*. A second signal ends the waiting.
+
+    Raises:
+        SettingInvalid: The address cannot be listened on.
     """
+    where = listening or Listening(host=host, port=port)
 
     def ready(url: str) -> None:
         if ready_file is not None:
@@ -75,15 +81,141 @@ def serve(
         if on_ready is not None:
             on_ready(url)
 
-    config = uvicorn.Config(
+    with reserved(where) as place:
+        address, port = place.getsockname()[:2]
+        _run(_serve(app, where, address, port, ready=ready, drain_s=drain_s, graceful_s=graceful_s))
+
+
+def reserved(where: Listening) -> socket.socket:
+    """A socket that holds the address without listening on it, so that workers can share it.
+
+    Raises:
+        SettingInvalid: Somebody else has it, or it is no address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+    try:
+        if not where.shared and where.port:
+            # Without SO_REUSEPORT a bind fails where anybody listens, this user's processes too.
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((where.host, where.port))
+        held = socket.socket(family, socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((where.host, where.port))
+    except OSError as error:
+        raise SettingInvalid(
+            "this address cannot be listened on",
+            where=f"{where.host}:{where.port}",
+            found=error.strerror or type(error).__name__,
+            hint="another process may have the port; `--port 0` takes a free one",
+        ) from error
+    return held
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """Run *main* on the fastest loop that there is."""
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+async def _serve(
+    app: Application,
+    where: Listening,
+    address: str,
+    port: int,
+    *,
+    ready: Callable[[str], None],
+    drain_s: float,
+    graceful_s: float,
+) -> None:
+    server = _granian(app, where, address, port)
+    loop = asyncio.get_running_loop()
+    stopping, hurry = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        app.host.drain()
+        if stopping.is_set():
+            hurry.set()
+        stopping.set()
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop)
+    serving = asyncio.ensure_future(server.serve())
+    try:
+        await _until_taken(address, port, serving)
+        ready(f"{'https' if where.certificate else 'http'}://{address}:{port}")
+        await _first(stopping.wait(), serving)
+        if drain_s > 0 and not serving.done():
+            await _first(asyncio.wait_for(hurry.wait(), drain_s), serving)
+        await _until_idle(app, hurry, graceful_s)
+        server.stop()
+        await asyncio.wait_for(serving, graceful_s)
+    finally:
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(sign)
+
+
+def _granian(app: Application, where: Listening, address: str, port: int) -> Server:
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.server.embed import Server
+
+    # A body may be as large as the application says; the head is what is bounded here.
+    heads = HTTP1Settings(header_read_timeout=int(where.header_s * 1000))
+    return Server(
         app,
-        host=host,
+        address=address,
         port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=graceful_s,
-        timeout_keep_alive=30,
-        lifespan="on",
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        http1_settings=heads,
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_MOST_IN_LOOP,
+        log_enabled=False,
+        runtime_threads=1,
+        ssl_cert=where.certificate,
+        ssl_key=where.key,
     )
-    _DrainingServer(config, app, drain_s=drain_s, on_ready=ready).run()
+
+
+async def _until_taken(address: str, port: int, serving: asyncio.Future[None]) -> None:
+    """Return when connections are taken.
+
+    Raises:
+        SettingInvalid: The server ended instead.
+    """
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(address, port)
+        except OSError:
+            await asyncio.sleep(_LOOK_S)
+            continue
+        writer.close()
+        return
+    raise SettingInvalid(
+        "the HTTP server could not start", where=f"{address}:{port}", found=str(serving.exception())
+    )
+
+
+async def _first(waiting: Coroutine[Any, Any, object], serving: asyncio.Future[None]) -> None:
+    """Wait for *waiting*, for its time to be over, or for the server to end by itself."""
+    task = asyncio.ensure_future(waiting)
+    await asyncio.wait({task, serving}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+    with suppress(TimeoutError, asyncio.CancelledError):
+        await task
+
+
+async def _until_idle(app: Application, hurry: asyncio.Event, graceful_s: float) -> None:
+    """Return when nobody waits for an answer, or nobody has the patience any more."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + graceful_s
+    while app.in_flight and not hurry.is_set() and loop.time() < end:  # noqa: ASYNC110 - an event would cost every request something
+        await asyncio.sleep(_LOOK_S)

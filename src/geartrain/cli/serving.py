@@ -12,7 +12,7 @@ import click
 
 from geartrain.cli.options import settings
 from geartrain.domain.digest import short
-from geartrain.errors import ReleaseUnknown, SettingInvalid
+from geartrain.errors import ReleaseUnknown
 
 if TYPE_CHECKING:
     from geartrain.engine.living import Living
@@ -60,15 +60,7 @@ def serve_workspace(
                 on_ready(url)
 
         app = create_app(living.host, tracer=tracer_from(os.environ), logger=logger)
-        try:
-            serve(app, host=host, port=port, on_ready=ready, ready_file=ready_file, drain_s=drain_s)
-        except SystemExit as gave_up:
-            # The HTTP server's own way to say that it could not start; it has closed everything.
-            raise SettingInvalid(
-                "this address cannot be listened on",
-                where=f"{host}:{port}",
-                hint="another process may have the port; `--port 0` takes a free one",
-            ) from gave_up
+        serve(app, host=host, port=port, on_ready=ready, ready_file=ready_file, drain_s=drain_s)
         releases = {name: living.host.lane(name).champion.release for name in living.host.products}
         return {"url": urls[0] if urls else "", "products": releases}
     finally:

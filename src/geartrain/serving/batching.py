@@ -43,10 +43,15 @@ class MicroBatcher(Generic[Q]):
         self._most = most
         self._waiting: deque[Q] = deque()
         self._is_scheduled = False
+        self._last = 1
 
     def submit(self, query: Q, *, alone: bool = False) -> None:
-        """Take *query*; where it is *alone* in the server it runs at once."""
-        if alone and not self._waiting:
+        """Take *query*; where it is *alone* in the server, as the last one was, it runs at once.
+
+        The first of many that arrive together looks alone too; it is not, where the last
+        batch had company.
+        """
+        if alone and self._last == 1 and not self._waiting:
             self._run([query])
             return
         self._waiting.append(query)
@@ -67,4 +72,5 @@ class MicroBatcher(Generic[Q]):
             self._is_scheduled = True
             self._schedule(self._flush)
         if batch:
+            self._last = len(batch)
             self._run(batch)

@@ -1,0 +1,82 @@
+"""The product served by geartrain: `python ours.py MODELS READY_FILE [echo]`.
+
+Everything that a real decision goes through is there: row checks, features read from an
+online state, the rule with its costs, decision ids, the prediction log on the disk.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from world import COLUMNS
+
+
+def build(models: Path, folder: Path, *, fsync: bool):
+    """A host with one live release."""
+    from geartrain.domain.contract import CostEntry, CostTerms, FieldTerms, FieldType
+    from geartrain.domain.features import Encoding, FeatureSet, RequestFeature
+    from geartrain.domain.rule import DecisionRule
+    from geartrain.domain.task import Task
+    from geartrain.engine.hosting import online_encode
+    from geartrain.features.online import OnlineFeatures
+    from geartrain.serving.host import OutcomeStatus, ServingHost
+    from geartrain.serving.log import LogLimits, PredictionLog
+    from geartrain.serving.runtime import Served
+    from geartrain.stats.onnx_model import OnnxModel
+
+    features = FeatureSet(features=tuple(RequestFeature(name=name, expression=name) for name in COLUMNS))
+    model = OnnxModel((models / "model.onnx").read_bytes())
+    served = Served(
+        release="r1",
+        product="p",
+        rule=DecisionRule(
+            task=Task.BINARY,
+            classes=("no", "yes"),
+            actions=("no", "yes"),
+            costs=CostTerms(entries=(CostEntry(name="false_negative", action="no", truth="yes", cost="5"),)),
+            fallback="yes",
+        ),
+        columns=COLUMNS,
+        predict=model.predict,
+        encode=online_encode(OnlineFeatures(features), Encoding(feature_set=features, columns=COLUMNS)),
+        fields=tuple(FieldTerms(name=name, type=FieldType.NUMBER) for name in COLUMNS),
+        label="label",
+        positive="yes",
+    )
+    session = str(time.time_ns())
+    counter = itertools.count()
+    host = ServingHost(
+        log=PredictionLog(
+            folder / "journal",
+            lambda _batch, _records: None,
+            session=session,
+            limits=LogLimits(fsync=fsync),
+        ),
+        now=lambda: datetime.now(UTC),
+        new_id=lambda: f"{session}-{next(counter)}",
+        record_outcomes=lambda _product, outcomes: [OutcomeStatus.RECORDED for _ in outcomes],
+    )
+    host.swap("p", served)
+    return host
+
+
+def main() -> None:
+    models, ready = Path(sys.argv[1]), Path(sys.argv[2])
+    from geartrain.api.app import create_app
+    from geartrain.api.server import serve
+
+    with tempfile.TemporaryDirectory() as folder:
+        serve(
+            create_app(build(models, Path(folder), fsync="fast" not in sys.argv)),
+            port=0,
+            ready_file=ready,
+        )
+
+
+if __name__ == "__main__":
+    main()
