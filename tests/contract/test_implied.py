@@ -27,7 +27,14 @@ def _problems(text: str, section: str) -> list[str]:
 def test_every_contract_with_data_has_them(complete: str, short: str) -> None:
     """They are science's, checked at release, and block, but for the one that only compares pools."""
     clauses = {one.path: one for one in parse(complete).clauses if one.section == "integrity"}
+    served = clauses.pop("integrity.consistency")
 
+    assert (served.owner, served.stages, served.severity) == (
+        Role.ENGINEERING,
+        (Stage.LIVE,),
+        Severity.WARN,
+    )
+    assert sentence(served).startswith("at most 0.1 % of the live decisions were made from values")
     assert {path.removeprefix("integrity.") for path in clauses} == set(IMPLIED)
     assert {one.owner for one in clauses.values()} == {Role.SCIENCE}
     assert {one.stages for one in clauses.values()} == {(Stage.RELEASE,)}

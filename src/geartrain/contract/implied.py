@@ -1,4 +1,4 @@
-"""The clauses that every contract with data has: a result that leaked is no result.
+"""The clauses that every contract with data has: a result that leaked is no result, nor is one that is not served.
 
 They hold without being written. The section `integrity` says what the team sees
 differently, and why: a column that an expert accepts, a rate of repeats that is normal.
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from geartrain.contract.desk import Desk
 from geartrain.contract.promises import AcceptingPromise, IntegrityPromise, IntegrityText, Promise
 from geartrain.contract.promising import clause_at
-from geartrain.domain.clause import Clause, Comparison, Severity
+from geartrain.domain.clause import Clause, Comparison, Severity, Stage
+from geartrain.domain.roles import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +24,11 @@ class Implied:
     at_most: float
     because: str
     severity: Severity = Severity.BLOCK
+    owner: Role | None = None
+    stages: tuple[Stage, ...] | None = None
 
 
-#: Every clause of integrity, by its key in the section.
+#: Every clause against leakage, by its key in the section.
 IMPLIED: dict[str, Implied] = {
     "duplicates": Implied(
         metric="repeated_rows", at_most=0.01, because="a row that was learned from proves nothing"
@@ -58,6 +61,18 @@ IMPLIED: dict[str, Implied] = {
     ),
 }
 
+#: What holds of live decisions: there is nothing to see of it before, so it stops no release.
+LIVE: dict[str, Implied] = {
+    "consistency": Implied(
+        metric="unexplained_skew",
+        at_most=0.001,
+        because="a model that is given other values than it learned from is another model",
+        severity=Severity.WARN,
+        owner=Role.ENGINEERING,
+        stages=(Stage.LIVE,),
+    ),
+}
+
 
 def integrity_clauses(desk: Desk) -> Iterator[Clause]:
     """A clause for each check that these data can be asked; none where the contract has no data yet."""
@@ -65,7 +80,7 @@ def integrity_clauses(desk: Desk) -> Iterator[Clause]:
         return
     text = desk.section("integrity") or IntegrityText()
     timed = desk.decisions is not None and desk.decisions[1].event_time is not None
-    for name, implied in IMPLIED.items():
+    for name, implied in {**IMPLIED, **LIVE}.items():
         promise: Promise | None = getattr(text, name)
         if name == "time" and not timed:
             if promise is not None and desk.whole("data"):
@@ -98,5 +113,7 @@ def _clause(desk: Desk, name: str, implied: Implied, promise: Promise | None) ->
         metric=implied.metric,
         comparison=Comparison.AT_MOST,
         bound=bound,
+        owner=implied.owner,
+        stages=implied.stages,
         parameters={"accept": tuple(sorted(set(accepted)))} if accepted else {},
     )

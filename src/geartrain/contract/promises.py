@@ -400,3 +400,5 @@ class IntegrityText(Section):
     """Parts of the model that saw other rows than those to learn from."""
     sampling: IntegrityPromise | None = None
     """The AUC with which rows learned from and rows judged can be told apart."""
+    consistency: IntegrityPromise | None = None
+    """The share of live decisions with a feature value that training would not compute, and nothing explains."""

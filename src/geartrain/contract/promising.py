@@ -46,9 +46,11 @@ def clause_at(
     unit: str = "",
     relative_to: str | None = None,
     where: str | None = None,
+    owner: Role | None = None,
+    stages: tuple[Stage, ...] | None = None,
     parameters: dict[str, Parameter] | None = None,
 ) -> Clause:
-    """The clause that *promise* at *place* makes, with its section's defaults where it is silent."""
+    """The clause that *promise* at *place* makes, with *owner* and *stages*, or its section's, where it is silent."""
     section = path.split(".", 1)[0]
     if promise.owner is not None and desk.whole("team") and promise.owner not in (desk.section("team") or {}):
         desk.wrong(
@@ -57,7 +59,8 @@ def clause_at(
             found=promise.owner.value,
             expected=f"team.{promise.owner}: a name, or another owner",
         )
-    stages = STAGES[section] if promise.stages is None else promise.stages
+    usual = STAGES[section] if stages is None else stages
+    checked = usual if promise.stages is None else promise.stages
     return Clause(
         path=path,
         metric=metric,
@@ -66,10 +69,10 @@ def clause_at(
         unit=unit,
         relative_to=relative_to,
         where=where,
-        owner=promise.owner or OWNERS[section],
+        owner=promise.owner or owner or OWNERS[section],
         severity=promise.severity,
         because=promise.because,
-        stages=tuple(stage for stage in Stage if stage in stages),
+        stages=tuple(stage for stage in Stage if stage in checked),
         parameters=tuple(sorted((parameters or {}).items())),
         mark=desk.document.mark(place),
     )

@@ -157,6 +157,8 @@ def _integrity(clause: Clause) -> str:
             return f"no column gives the truth away{but}"
         case "parts_that_saw_more":
             return "no part of the model saw other rows than those to learn from"
+        case "unexplained_skew":
+            return f"{most} of the live decisions were made from values that training would not compute, unexplained"
         case _:
             return (
                 "the rows that were learned from and those that judge are told apart"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import numpy as np
 
 from geartrain.domain.columns import microseconds
+from geartrain.domain.contract import FieldTerms, FieldType
 from geartrain.domain.features import Encoding, RequestFeature
 from geartrain.domain.prediction import Floats
 from geartrain.features.encoding import encode_row
@@ -20,6 +22,8 @@ from geartrain.release.bundle_nouns import Loaded
 from geartrain.serving.runtime import ColumnWords, Contribute, Encode, Matrix, RawRow, Served
 from geartrain.stats.onnx_model import OnnxModel
 from geartrain.stats.tree_model import TreeModel
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def served_of(loaded: Loaded, encode: Encode, *, typical: dict[str, Typical] | None = None) -> Served:
@@ -58,14 +62,61 @@ def _contribute(native: bytes | None) -> Contribute | None:
     return contribute
 
 
-def online_encode(online: OnlineFeatures, encoding: Encoding) -> Encode:
-    """Raw rows to the model's input, with features read from the online state at that time."""
+def online_encode(online: OnlineFeatures, encoding: Encoding, *, fields: Sequence[FieldTerms] = ()) -> Encode:
+    """Raw rows to the model's input, with features read from the online state at that time.
+
+    *fields* are those of the contract where rows come as JSON: a model that learned from
+    the lake must be given a request's times and nested values as the lake holds them.
+    """
+    as_held = rows_as_held(fields)
 
     def encode(rows: Sequence[RawRow], at: datetime) -> Matrix:
         at_us = microseconds(at)
-        return np.stack([encode_row(encoding, online.read(row, at_us)) for row in rows])
+        return np.stack([encode_row(encoding, online.read(as_held(row), at_us)) for row in rows])
 
     return encode
+
+
+def rows_as_held(fields: Sequence[FieldTerms]) -> Callable[[RawRow], RawRow]:
+    """Turns a row as it was sent into the row that the lake would hold: times as times, nested values by name."""
+    times = tuple(one.name for one in fields if one.type is FieldType.TIMESTAMP)
+    nested = tuple((one.name, steps_of(one)) for one in fields if one.path is not None)
+    if not times and not nested:
+        return lambda row: row
+
+    def as_held(row: RawRow) -> RawRow:
+        held = dict(row)
+        for name, steps in nested:
+            held[name] = value_at(row, steps)
+        for name in times:
+            value = held.get(name)
+            if isinstance(value, str):
+                held[name] = datetime.fromisoformat(value)
+            elif isinstance(value, int):
+                held[name] = _EPOCH + timedelta(microseconds=value)
+        return held
+
+    return as_held
+
+
+def steps_of(terms: FieldTerms) -> tuple[str, ...]:
+    """The names on the way to a field's value within a row."""
+    return (terms.name,) if terms.path is None else tuple(terms.path.removeprefix("$").strip(".").split("."))
+
+
+def value_at(row: Mapping[str, object], steps: Sequence[str]) -> object:
+    """What stands at the end of *steps*, None where the way ends before; objects may be JSON text."""
+    value: object = row
+    for step in steps:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return None
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(step)
+    return value
 
 
 def _words(encoding: Encoding, typical: dict[str, Typical]) -> tuple[ColumnWords, ...]:

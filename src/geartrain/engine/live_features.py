@@ -11,7 +11,7 @@ import polars as pl
 
 from geartrain.data.reading import Format, read_bytes
 from geartrain.domain.columns import microseconds
-from geartrain.domain.contract import Contract, SourceKind
+from geartrain.domain.contract import Contract, FieldTerms, SourceKind
 from geartrain.domain.data import Batch
 from geartrain.domain.features import Encoding, FeatureSet
 from geartrain.engine.hosting import online_encode
@@ -50,9 +50,12 @@ class LiveFeatures:
             if contract.id != self._contract.id:
                 self._contract, self._door = contract, Door(self._workspace, contract)
 
-    def encode_of(self, encoding: Encoding, *, now: datetime) -> Encode:
-        """Raw rows to the model's input; the state is rebuilt from the lake where no release needed it yet."""
-        plain = online_encode(self._state(encoding.feature_set, now=now), encoding)
+    def encode_of(self, encoding: Encoding, *, fields: Sequence[FieldTerms], now: datetime) -> Encode:
+        """Rows as they are sent to the model's input; the state is rebuilt from the lake where no release needed it yet.
+
+        *fields* are those of the release's own contract.
+        """
+        plain = online_encode(self._state(encoding.feature_set, now=now), encoding, fields=fields)
 
         def encode(rows: Sequence[RawRow], at: datetime) -> Matrix:
             with self._reading:

@@ -259,7 +259,8 @@ class Living:
                 logged=LoggedDecisions(self._workspace, product),
                 contract=loaded.contract,
             )
-        encode = living.features.encode_of(loaded.encoding, now=self._now())
+        fields = data_of(loaded.contract).decisions.fields
+        encode = living.features.encode_of(loaded.encoding, fields=fields, now=self._now())
         typical = typical_of(from_bytes(loaded.profile)) if loaded.profile else {}
         served = served_of(loaded, encode, typical=typical)
         served.predict(np.full((1, len(served.columns)), np.nan, dtype=np.float32))

@@ -115,6 +115,23 @@ def encode_row(encoding: Encoding, values: Mapping[str, object]) -> NDArray[np.f
     return np.array(cells, dtype=np.float32)
 
 
+def decode(encoding: Encoding, encoded: NDArray[np.float32]) -> pl.DataFrame:
+    """The feature values that a model saw in *encoded* rows: what is left of them in float32.
+
+    A category is its name again, null where it was missing or unknown.
+    """
+    vocabularies = dict(encoding.categories)
+    columns: dict[str, pl.Series] = {}
+    for one in encoding.feature_set.features:
+        cells = encoded[:, encoding.columns.index(one.name)]
+        if one.type is FeatureType.CATEGORY:
+            places = pl.Series(cells, dtype=pl.Float32, nan_to_null=True).cast(pl.Int64)
+            columns[one.name] = pl.Series(vocabularies[one.name], dtype=pl.String).gather(places)
+        else:
+            columns[one.name] = pl.Series(cells.astype(np.float64), nan_to_null=True)
+    return pl.DataFrame(columns)
+
+
 def _vocabulary(series: pl.Series, most: int) -> tuple[str, ...]:
     told = pl.DataFrame({"text": texts_of(series)}).drop_nulls()
     counted = told.group_by("text").len().sort(["len", "text"], descending=[True, False])

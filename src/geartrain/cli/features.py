@@ -1,0 +1,173 @@
+"""`geartrain features`: what the model looks at, and whether it is served what it learned from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from geartrain.cli.answer import Answer, answering
+from geartrain.cli.options import loaded, moment_of, now_option, opened, product_option, workspace_option
+from geartrain.domain.digest import short
+
+if TYPE_CHECKING:
+    from geartrain.domain.features import Feature
+    from geartrain.engine.consistency import Consistency
+    from geartrain.engine.workspace import Workspace
+
+
+@click.group()
+def features() -> None:
+    """What the model looks at, and whether it is served what it learned from."""
+
+
+@features.command("list")
+@product_option
+@answering
+def list_(folder: Path) -> Answer:
+    """List every feature: what it is, its unit, who answers for it and why it should matter."""
+    product = loaded(folder)
+    found = [
+        {
+            "name": one.name,
+            "is": in_words(one),
+            "type": one.type,
+            "unit": one.unit,
+            "owner": one.owner,
+            "because": one.because,
+            "description": one.description,
+        }
+        for one in product.features.features
+    ]
+    lines = [f"{len(found)} features, {short(product.features.id)}"]
+    for one in product.features.features:
+        unit = f", in {one.unit}" if one.unit else ""
+        why = f"; {one.because}" if one.because else ""
+        owner = f" ({one.owner})" if one.owner else ""
+        lines += [f"  {one.name}{owner}", f"      {in_words(one)}{unit}{why}"]
+    silent = [one.name for one in product.features.features if not one.because]
+    if silent:
+        lines += ["", f"nobody said why these should matter: {', '.join(silent)}"]
+    return Answer(
+        schema="features-list/1",
+        ok=True,
+        result={"product": product.name, "features_id": product.features.id, "features": found},
+        text="\n".join(lines),
+    )
+
+
+@features.command()
+@workspace_option
+@product_option
+@click.option(
+    "--release", default=None, help="Only decisions of this release; default: each that is in the log."
+)
+@click.option(
+    "--latest", type=click.IntRange(min=1), default=None, help="Only so many of its latest decisions."
+)
+@now_option
+@answering
+def consistency(
+    workspace: Path | None, folder: Path, release: str | None, latest: int | None, now: datetime | None
+) -> Answer:
+    """Compare served features with recomputed ones, cell by cell.
+
+    A difference that nothing explains is exit code 1. docs/consistency.md says what the
+    causes mean.
+    """
+    from geartrain.engine.consistency import check_consistency, note_consistency
+    from geartrain.engine.releasing import releases
+    from geartrain.errors import BundleTampered, ReleaseUnknown
+
+    product, space, moment = loaded(folder), opened(workspace), moment_of(now)
+    wanted = _logged(space, product.name, release, now=moment)
+    found: list[Consistency] = []
+    missing: list[str] = []
+    for one in wanted:
+        try:
+            found.append(check_consistency(space, product.contract, one, now=moment, latest=latest))
+        except (ReleaseUnknown, BundleTampered) as error:
+            missing.append(f"decisions of release {short(one)} were not compared: {error.message}")
+    live = releases(space, product.name).champion
+    for checked in found:
+        if checked.release == live and latest is None:
+            note_consistency(space, checked)
+    lines = [line for one in found for line in (*told(one), "")]
+    if not wanted:
+        lines = ["no decision is in the log: `geartrain serve` writes it"]
+    return Answer(
+        schema="features-consistency/1",
+        ok=all(one.kept for one in found) and not missing,
+        result={
+            "product": product.name,
+            "unexplained": sum(one.explanation.unexplained for one in found),
+            "differing": sum(one.report.differing for one in found),
+            "cells": sum(one.report.cells for one in found),
+            "releases": found,
+            "missing": missing,
+        },
+        text="\n".join([*lines, *missing]).rstrip(),
+    )
+
+
+def told(found: Consistency) -> list[str]:
+    """One release's check in lines."""
+    from geartrain.engine.consistency import in_one_line
+    from geartrain.features.consistency import MEANS
+
+    lines = [f"release {short(found.release)}: {in_one_line(found)}"]
+    if found.since and found.until:
+        lines.append(f"  decided from {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC")
+    lines += [f"  not compared: {count:,} decisions, {why}" for why, count in found.left_out]
+    for one in found.explanation.explained:
+        about = " ".join(part for part in (one.detail, f"({one.source})" if one.source else "") if part)
+        lines.append(f"  {one.cells:>8,} {one.cause}{' ' + about if about else ''}: {MEANS[one.cause]}")
+    if found.explanation.unexplained:
+        rows = found.explanation.rows_unexplained
+        lines.append(f"  {found.explanation.unexplained:>8,} unexplained, in {rows:,} decisions:")
+        lines += [f"           {name}: {count:,}" for name, count in found.explanation.features]
+        lines += [
+            f"           for example {name} of {one.row}: served {one.served}, recomputed {one.recomputed}"
+            for name, one in found.explanation.examples
+        ]
+    return lines
+
+
+def in_words(one: Feature) -> str:
+    """What a feature is, in words."""
+    from geartrain.domain.features import FunctionFeature, LookupFeature, RequestFeature
+    from geartrain.features.spans import span_name
+
+    if isinstance(one, RequestFeature):
+        return f"of the request: {one.expression}"
+    if isinstance(one, FunctionFeature):
+        return f"the function {one.function} of {', '.join(name for name, _ in one.reads)}"
+    where = f" where {one.where}" if one.where else ""
+    if isinstance(one, LookupFeature):
+        return f"{one.column} of {one.source} in force for {one.entity}{where}"
+    of = f" of {one.column}" if one.column else ""
+    width = f"the last {span_name(one.width_us)}" if one.width_us else "all the past"
+    delay = f" that ended {span_name(one.delay_us)} before" if one.delay_us else ""
+    kind = one.aggregation.value.replace("_", " ")
+    return f"{kind}{of} over the {one.source} of {one.entity}, {width}{delay}{where}"
+
+
+def _logged(space: Workspace, product: str, release: str | None, *, now: datetime) -> list[str]:
+    """The releases whose decisions are in the log, in the order in which they began to decide."""
+    from geartrain.engine.decided import decisions_of
+    from geartrain.errors import ReleaseUnknown
+
+    log = decisions_of(space, product, now=now, columns=())
+    known = log["release"].unique(maintain_order=True).to_list() if log.height else []
+    if release is None:
+        return known
+    named = [one for one in known if one.startswith(release)]
+    if len(named) != 1:
+        raise ReleaseUnknown(
+            "the log holds no decision of this release" if not named else "more than one release begins so",
+            where=release,
+            found="in the log: " + (", ".join(short(one) for one in known) or "none"),
+        )
+    return named
