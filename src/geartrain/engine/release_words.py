@@ -163,6 +163,9 @@ def _window_in_words(feature: WindowFeature) -> str:
             what = f"{column} of the last but {(feature.n or 1) - 1} of {source}"
         case Aggregation.FIRST | Aggregation.LAST:
             what = f"{feature.aggregation} {column} of {source}"
+        case Aggregation.MAX | Aggregation.MIN:
+            size = "largest" if feature.aggregation is Aggregation.MAX else "smallest"
+            what = f"{size} {column} among {source}"
         case _:
             what = f"{feature.aggregation} of {column} over {source}"
     where = f" where {feature.where}" if feature.where else ""
@@ -174,6 +177,22 @@ def _window_in_words(feature: WindowFeature) -> str:
 
 def _plain(name: str) -> str:
     return name.replace("_", " ")
+
+
+def reads_in_words(feature: Feature) -> str:
+    """What a feature is made of, in the terms of the contract."""
+    match feature:
+        case RequestFeature():
+            bare = feature.expression == feature.name
+            return "the column of this name" if bare else f"the request: {feature.expression}"
+        case WindowFeature():
+            column = f", column {feature.column}" if feature.column else ""
+            where = f" where {feature.where}" if feature.where else ""
+            return f"source {feature.source}{column}{where}, by {feature.entity}"
+        case LookupFeature():
+            return f"source {feature.source}, column {feature.column}, by {feature.key or feature.entity}"
+        case _:
+            return f"the team's function {feature.function} of {', '.join(name for name, _ in feature.reads)}"
 
 
 def class_in_words(label: str, name: str) -> str:

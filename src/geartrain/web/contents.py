@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from geartrain.web.pages import (
+    fairness,
+    features,
     incidents,
     ledger,
     over_time,
@@ -16,7 +18,20 @@ from geartrain.web.pages import (
 )
 from geartrain.web.paging import Action, Download, Page
 
-_ALL = (products, people, promise, proposing, over_time, releases, release, review, incidents, ledger)
+_ALL = (
+    products,
+    people,
+    promise,
+    proposing,
+    over_time,
+    releases,
+    release,
+    review,
+    features,
+    fairness,
+    incidents,
+    ledger,
+)
 
 PAGES: tuple[Page, ...] = tuple(page for module in _ALL for page in module.PAGES)
 ACTIONS: tuple[Action, ...] = tuple(action for module in _ALL for action in module.ACTIONS)
