@@ -12,6 +12,8 @@ import hmac
 import json
 from dataclasses import replace
 from http import HTTPStatus
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -125,7 +127,7 @@ def _claims(room: Room, provider: OpenId, request: Request, away: dict[str, str]
                 code=request.query_params.get("code", ""),
                 code_verifier=away["verifier"],
             )
-            keys = jwk.KeySet.import_key_set(client.get(said["jwks_uri"], withhold_token=True).json())
+            keys = jwk.KeySet.import_key_set(_got(client, provider, said["jwks_uri"]).json())
             token = jwt.decode(answer["id_token"], keys, algorithms=["RS256", "ES256", "EdDSA"])
             jwt.JWTClaimsRegistry(
                 now=round(room.now().timestamp()),
@@ -136,7 +138,7 @@ def _claims(room: Room, provider: OpenId, request: Request, away: dict[str, str]
                 sub={"essential": True},
                 nonce={"essential": True, "value": away["nonce"]},
             ).validate(token.claims)
-        except (AuthlibBaseError, JoseError) as error:
+        except (AuthlibBaseError, JoseError, http_library().HTTPError) as error:
             raise NotAllowed(
                 "the provider's answer does not prove who you are",
                 found=type(error).__name__,
@@ -147,10 +149,11 @@ def _claims(room: Room, provider: OpenId, request: Request, away: dict[str, str]
 
 def _said(client: Any, provider: OpenId) -> dict[str, Any]:
     """What the provider says about itself."""
-    answer = client.get(
-        f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration", withhold_token=True
-    )
-    said: dict[str, Any] = answer.json() if answer.status_code == HTTPStatus.OK else {}
+    answer = _got(client, provider, f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration")
+    try:
+        said: dict[str, Any] = answer.json() if answer.status_code == HTTPStatus.OK else {}
+    except ValueError:
+        said = {}
     if said.get("issuer") != provider.issuer:
         raise SettingInvalid(
             "the OpenID provider does not answer as the one that is set",
@@ -159,6 +162,27 @@ def _said(client: Any, provider: OpenId) -> dict[str, Any]:
             hint="set GEARTRAIN_OPENID_ISSUER to exactly what the provider calls itself",
         )
     return said
+
+
+def _got(client: Any, provider: OpenId, address: str) -> Any:
+    """What the provider tells everybody, asked for without a token."""
+    try:
+        return client.request("GET", address, withhold_token=True)
+    except http_library().HTTPError as error:
+        raise SettingInvalid(
+            "the OpenID provider cannot be asked",
+            where=provider.issuer,
+            found=type(error).__name__,
+            hint="see whether it can be reached from where the room runs, or sign in with a password",
+        ) from error
+
+
+def http_library() -> ModuleType:
+    """The library that Authlib asks with: httpx, or its successor httpx2 where that is installed."""
+    from authlib.integrations.httpx_client import OAuth2Client
+
+    theirs = next(one for one in OAuth2Client.__mro__ if one.__name__ == "Client")
+    return import_module(theirs.__module__.partition(".")[0])
 
 
 def _client(room: Room, provider: OpenId, redirect: str) -> Any:
