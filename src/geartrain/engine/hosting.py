@@ -16,6 +16,7 @@ from geartrain.domain.features import Encoding, RequestFeature
 from geartrain.domain.prediction import Floats
 from geartrain.features.encoding import encode_row
 from geartrain.features.online import OnlineFeatures
+from geartrain.features.plain import PlainNumbers
 from geartrain.monitoring.profile import Profile
 from geartrain.monitoring.sketch import quantiles
 from geartrain.release.bundle_nouns import Loaded
@@ -69,10 +70,15 @@ def online_encode(online: OnlineFeatures, encoding: Encoding, *, fields: Sequenc
     the lake must be given a request's times and nested values as the lake holds them.
     """
     as_held = rows_as_held(fields)
+    plain = PlainNumbers.of(encoding)
 
     def encode(rows: Sequence[RawRow], at: datetime) -> Matrix:
+        held = [as_held(row) for row in rows]
+        table = None if plain is None else plain.encode(held)
+        if table is not None:
+            return table
         at_us = microseconds(at)
-        return np.stack([encode_row(encoding, online.read(as_held(row), at_us)) for row in rows])
+        return np.stack([encode_row(encoding, online.read(row, at_us)) for row in held])
 
     return encode
 

@@ -54,9 +54,13 @@ def _microseconds(value: object) -> object:
     return microseconds(datetime.fromisoformat(value)) if isinstance(value, str) else value
 
 
+#: What a log's cell may hold as it is; of integers only those that fit into 64 bits may.
+_SCALARS = frozenset((float, str, bool, type(None)))
+
+
 def logged_row(row: Mapping[str, object]) -> Row:
     """The row as it was sent, for the prediction log; nested values become their JSON text."""
-    return tuple((name, _scalar(value)) for name, value in row.items())
+    return tuple((name, value if type(value) in _SCALARS else _scalar(value)) for name, value in row.items())  # type: ignore[misc]  # scalars all
 
 
 def _scalar(value: object) -> Scalar:
