@@ -28,7 +28,8 @@ from geartrain.engine.watching import Watch, begin_watch, open_incidents, write_
 from geartrain.engine.workspace import Workspace
 from geartrain.engine.world import KEY, World
 from geartrain.features.online import OnlineFeatures
-from geartrain.monitoring.feeds import Arrivals
+from geartrain.monitoring.due import UNKNOWN, label_arrivals
+from geartrain.monitoring.feeds import Arrivals, LabelArrivals
 from geartrain.monitoring.profile import from_bytes
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 from geartrain.ports.workflow import Workflows
@@ -37,6 +38,21 @@ from geartrain.serving.routing import Arm, arm_of
 
 #: How often a day feeds are looked at.
 LOOKS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Answered:
+    """When a day's decisions were made, and when the truth about each came."""
+
+    day: Day
+    decided_us: NDArray[np.int64]
+    known_us: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, day: Day) -> _Answered:
+        """Nothing is known yet."""
+        decided = microseconds_of(day.requests[EVENT_TIME]).to_numpy().astype(np.int64)
+        return cls(day=day, decided_us=decided, known_us=np.full(len(decided), UNKNOWN, dtype=np.int64))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -58,6 +74,7 @@ class Loop:
     door_counts: deque[tuple[datetime, int, int]] = field(default_factory=lambda: deque(maxlen=400))
     arrivals: dict[str, list[NDArray[np.int64]]] = field(default_factory=dict)
     live_since: datetime | None = None
+    answered: deque[_Answered] = field(default_factory=lambda: deque(maxlen=120))
 
     def go_live(self, document: Document, *, now: datetime, online: OnlineFeatures) -> None:
         """The first release takes the traffic."""
@@ -152,6 +169,7 @@ class Loop:
         for other in rollout.beside() if rollout else ():
             self.shadow(other, done)
         log_decisions(self.workspace, self.product, done)
+        self.answered.append(_Answered.of(done))
         if self.watch is not None:
             self.watch.saw(features, since=day)
         return done
@@ -178,6 +196,9 @@ class Loop:
             mine = ripe.day.releases[ripe.rows] == self.champion.release
             self.watch.matured(done[mine], ripe.at_us[mine])
             self.rollout.matured(ripe, done)
+            for one in self.answered:
+                if one.day is ripe.day:
+                    one.known_us[ripe.rows] = ripe.at_us
         found = self._look(day, now, world)
         self.rollout.evening(diary, now=now, signals=found)
         if self.online is not None and day.day % 7 == 0:
@@ -241,10 +262,23 @@ class Loop:
                 if source.name in world.deliveries
             )
             known = open_incidents(self.workspace, self.product.name)
-            found = self.watch.signals(now=moment, arrivals=arrivals, labels=None)
+            found = self.watch.signals(now=moment, arrivals=arrivals, labels=self._labels(moment))
             seen = self.watch.look(found, now=moment, open_incidents=known)
             write_down(self.workspace, self.product.contract, seen, now=moment)
         return found
+
+    def _labels(self, moment: datetime) -> LabelArrivals | None:
+        """What became of the labels that fell due."""
+        assert self.watch is not None
+        if not self.answered:
+            return None
+        return label_arrivals(
+            np.concatenate([one.decided_us for one in self.answered]),
+            np.concatenate([one.known_us for one in self.answered]),
+            now=moment,
+            delay_s=self.product.contract.decision.label_delay_s,
+            window_s=self.watch.terms.window_s,
+        )
 
     def _arrivals(self, source: str, moment: datetime) -> Arrivals:
         at_us, since_us = microseconds(moment), microseconds(moment - timedelta(days=1))

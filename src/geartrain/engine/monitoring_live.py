@@ -41,7 +41,8 @@ from geartrain.engine.rows import data_of, read_table
 from geartrain.engine.runs import note, noted, run_of_release
 from geartrain.engine.watching import Watch, begin_watch, open_incidents, write_down
 from geartrain.engine.workspace import Workspace
-from geartrain.monitoring.feeds import Arrivals
+from geartrain.monitoring.due import UNKNOWN, label_arrivals
+from geartrain.monitoring.feeds import Arrivals, LabelArrivals
 from geartrain.monitoring.profile import from_bytes
 from geartrain.monitoring.triage import Quiet
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
@@ -95,7 +96,11 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     if known.height:
         _saw(watch, known, now=now)
         watch.matured(*_costs(workspace, contract, loaded, known, now=now))
-    signals = watch.signals(now=now, arrivals=_arrivals(workspace, contract, now=now), labels=None)
+    signals = watch.signals(
+        now=now,
+        arrivals=_arrivals(workspace, contract, now=now),
+        labels=_labels(contract, known, window_s=watch.terms.window_s, now=now),
+    )
     before = open_incidents(workspace, product.name)
     watch.quiet = _quiet(workspace, product.name)
     seen = watch.look(signals, now=now, open_incidents=before)
@@ -194,6 +199,23 @@ def _asked(
     latest = known.tail(LATEST)
     columns = rows_as_decided(workspace, contract, latest, now=now)
     return live_plausibility(contract, loaded, features_of(latest), columns, now=now)
+
+
+def _labels(
+    contract: Contract, known: pl.DataFrame, *, window_s: float, now: datetime
+) -> LabelArrivals | None:
+    """What became of the labels that fell due; None before the first decision."""
+    if known.height == 0:
+        return None
+    told = pl.when(pl.col(TRUTH).is_not_null()).then(pl.col(KNOWN_AT).cast(pl.Int64)).fill_null(UNKNOWN)
+    decided, arrived = known.select(pl.col(EVENT_TIME).cast(pl.Int64), told.alias("told")).get_columns()
+    return label_arrivals(
+        decided.to_numpy(),
+        arrived.to_numpy(),
+        now=now,
+        delay_s=contract.decision.label_delay_s,
+        window_s=window_s,
+    )
 
 
 def _saw(watch: Watch, known: pl.DataFrame, *, now: datetime) -> None:
