@@ -27,7 +27,14 @@ from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule, rule_of
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.counting import FOLDER, counted
-from geartrain.engine.decided import TRUTH, decisions_of, features_of, rows_as_decided, with_truth
+from geartrain.engine.decided import (
+    acted_of,
+    decisions_of,
+    features_of,
+    rows_as_decided,
+    truth_of,
+    with_truth,
+)
 from geartrain.engine.logbook import DECISIONS, FEATURE
 from geartrain.engine.policies import NEVER, PRODUCT
 from geartrain.engine.rows import OUTCOMES, data_of, frame_of, table_of
@@ -122,7 +129,7 @@ def count_costs(workspace: Workspace, contract: Contract, *, now: datetime) -> C
     if rule is None:
         return _nothing(now, "the release that decided is not in this workspace any more")
     columns = rows_as_decided(workspace, contract, log, now=now, names=_named(contract, rule))
-    truth = _truth(rule, log)
+    truth = truth_of(rule, log)
     known = np.isfinite(truth)
     try:
         costs, missing = _costs(workspace, contract, rule, log, columns, truth, known)
@@ -253,16 +260,6 @@ def _rule(workspace: Workspace, contract: Contract, log: pl.DataFrame) -> Decisi
         return None
 
 
-def _truth(rule: DecisionRule, log: pl.DataFrame) -> Floats:
-    """Class indices or values, NaN where nothing is known or the label is none of the classes."""
-    if not rule.classes:
-        said = log[TRUTH].cast(pl.Float64, strict=False)
-    else:
-        places = {name: float(place) for place, name in enumerate(rule.classes)}
-        said = log[TRUTH].replace_strict(places, default=None, return_dtype=pl.Float64)
-    return said.fill_null(float("nan")).to_numpy().astype(np.float64)
-
-
 def _costs(
     workspace: Workspace,
     contract: Contract,
@@ -312,10 +309,7 @@ def _of(
 
 def _done(rule: DecisionRule, log: pl.DataFrame) -> tuple[NDArray[np.int64], Floats]:
     """What was really done about each row, and the value that was said."""
-    places = {action: place for place, action in enumerate(rule.actions)}
-    acted = log["action"].replace_strict(places, default=ABSTAINED, return_dtype=pl.Int64)
-    actions = acted.to_numpy().astype(np.int64)
-    actions[log["abstained"].to_numpy()] = ABSTAINED
+    actions = acted_of(rule, log)
     if rule.task.has_classes:
         return actions, np.zeros(log.height)
     values = [list(json.loads(text).values()) for text in log["probabilities"].to_list()]

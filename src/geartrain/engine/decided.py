@@ -10,15 +10,19 @@ import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from geartrain.domain.columns import columns_of, texts_of
 from geartrain.domain.contract import Contract, FieldTerms, FieldType
 from geartrain.domain.expression import Columns
+from geartrain.domain.prediction import Floats
+from geartrain.domain.rule import DecisionRule
 from geartrain.engine.logbook import DECISIONS, FEATURE
 from geartrain.engine.rows import OUTCOMES, data_of, frame_of, table_of
 from geartrain.engine.workspace import Workspace
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
+from geartrain.stats.deciding import ABSTAINED, Indices
 
 #: The columns that the join adds: the truth as text, and when it was known.
 KEY, TRUTH, KNOWN_AT = "key", "_known_truth", "_known_at"
@@ -96,6 +100,25 @@ def features_of(log: pl.DataFrame) -> pl.DataFrame:
     """The feature values in the log, by the features' own names."""
     named = {name: name.removeprefix(FEATURE) for name in log.columns if name.startswith(FEATURE)}
     return log.select(list(named)).rename(named)
+
+
+def truth_of(rule: DecisionRule, log: pl.DataFrame) -> Floats:
+    """What is known of each row, as class indices or values; NaN where nothing is, or the label is no class."""
+    if rule.classes:
+        places = {name: float(place) for place, name in enumerate(rule.classes)}
+        said = log[TRUTH].replace_strict(places, default=None, return_dtype=pl.Float64)
+    else:
+        said = log[TRUTH].cast(pl.Float64, strict=False)
+    return said.fill_null(float("nan")).to_numpy().astype(np.float64)
+
+
+def acted_of(rule: DecisionRule, log: pl.DataFrame) -> Indices:
+    """What was really done about each row; what a person stands in for is an abstention."""
+    places = {action: place for place, action in enumerate(rule.actions)}
+    acted = log["action"].replace_strict(places, default=ABSTAINED, return_dtype=pl.Int64)
+    actions = acted.to_numpy().astype(np.int64)
+    actions[log["abstained"].to_numpy()] = ABSTAINED
+    return actions
 
 
 def rows_as_decided(

@@ -165,7 +165,7 @@ def over_time_view(asked: Asked) -> OverTimeView:
         until=f"{costs.until - _DAY:%Y-%m-%d}" if costs else "",
         spans=_spans(costs, asked),
         chart=_chart(costs, contract, chosen, events) if costs and costs.rows else None,
-        labels=_labels(costs) if costs else None,
+        labels=_labels(costs) if costs and costs.labelled else None,
         totals=_totals(costs),
         decisions=costs.decisions if costs else 0,
         labelled=costs.labelled if costs else 0,
