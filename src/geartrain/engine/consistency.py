@@ -18,6 +18,7 @@ import polars as pl
 
 from geartrain.domain.clause import Stage
 from geartrain.domain.contract import Contract
+from geartrain.domain.features import Encoding
 from geartrain.domain.finding import Finding, Measurement, judge, reason_of
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.decided import KEY, decisions_of
@@ -106,7 +107,29 @@ def check_consistency(
     encoding = load_bundle(workspace, release).encoding
     if log is None:
         log = decisions_of(workspace, contract.product.name, now=now, release=release)
-    asked = Asked.of(workspace, contract, encoding, log if latest is None else log.tail(latest), now=now)
+    if latest is not None:
+        log = log.tail(latest)
+    return compare_log(workspace, contract, encoding, log, release=release, now=now)
+
+
+def compare_log(
+    workspace: Workspace,
+    contract: Contract,
+    encoding: Encoding,
+    log: pl.DataFrame,
+    *,
+    release: str,
+    now: datetime,
+) -> Consistency:
+    """Compare the feature values in *log* with what the kernel says of the same decisions, and explain what differs.
+
+    *encoding* says which features those are, and what a model sees of them; *release* is
+    only said again.
+
+    Raises:
+        FeatureInvalid: A function that the features rest on is not loaded here.
+    """
+    asked = Asked.of(workspace, contract, encoding, log, now=now)
     features = encoding.feature_set
     recomputed = asked.say(asked.rows, asked.sources)
     wrong = np.flatnonzero(differs(asked.served, recomputed, features).any(axis=1))
