@@ -315,8 +315,8 @@ def _quantity(
         promised=promised,
         unit=unit,
         lines=lines,
-        widest_at_release=_widest(table, name, unit),
-        widest_live=_widest(now, name, unit),
+        widest_at_release=_widest(table, name, unit, [one.at_release for one in lines]),
+        widest_live=_widest(now, name, unit, [one.live for one in lines]),
         chart_at_release=_chart(lines, name, unit, live=False) if table else None,
         chart_live=_chart(lines, name, unit, live=True) if now else None,
     )
@@ -349,11 +349,15 @@ def _figure(table: GroupTable | None, group: str, quantity: str) -> Figure | Non
     )
 
 
-def _widest(table: GroupTable | None, quantity: str, unit: str) -> str:
+def _widest(table: GroupTable | None, quantity: str, unit: str, figures: list[Figure | None]) -> str:
+    """Which two groups are furthest apart; nothing where the table left out a group that has a verdict here."""
     gap: WidestGap | None = (
         next((one for one in table.widest if one.quantity == quantity), None) if table else None
     )
-    if gap is None:
+    if gap is None or table is None:
+        return ""
+    with_verdict = sum(one is not None and one.judged for one in figures)
+    if with_verdict - 1 != sum(row.judged for row in table.rows):
         return ""
     scale = 100.0 if quantity in _SHARES else 1.0
     by = "points" if unit == "%" else unit

@@ -314,12 +314,7 @@ def _unknown(days: tuple[Ripeness, ...]) -> tuple[Unknown, ...]:
         if one.drawn:
             previous = one
             continue
-        same = (
-            previous is not None
-            and not previous.drawn
-            and previous.due == one.due
-            and one.day - previous.day <= _DAY
-        )
+        same = previous is not None and not previous.drawn and previous.due == one.due
         before = found.pop() if same else None
         found.append(
             Unknown(
