@@ -183,7 +183,7 @@ def reads_in_words(feature: Feature) -> str:
     """What a feature is made of, in the terms of the contract."""
     match feature:
         case RequestFeature():
-            bare = feature.expression == feature.name
+            bare = feature.expression.strip("`") == feature.name
             return "the column of this name" if bare else f"the request: {feature.expression}"
         case WindowFeature():
             column = f", column {feature.column}" if feature.column else ""

@@ -83,7 +83,11 @@ def curve_of(scene: Scene, view: ModelView, rows: NDArray[np.int64], feature: st
     everyone = accumulate(local, np.ones((1, len(rows))))[0]
     output = int(np.argmax(np.ptp(everyone, axis=0)))
     groups = None if scene.groups is None else scene.groups[rows]
-    drawn = accumulate(local, resampled_weights(len(rows), seed=scene.seed, groups=groups))[:, :, output]
+    key = ("resampled", rows.tobytes())
+    if key not in view.about_rows:
+        # Every curve over these rows draws them again alike.
+        view.about_rows[key] = resampled_weights(len(rows), seed=scene.seed, groups=groups)
+    drawn = accumulate(local, np.asarray(view.about_rows[key]))[:, :, output]
     tail = (1 - scene.confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     defined = view.feature(feature)

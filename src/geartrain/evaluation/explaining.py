@@ -12,8 +12,8 @@ from geartrain.evaluation.importance import Parts, owners_of, parts_of, share
 from geartrain.evaluation.model_view import ModelView, asked_rows
 from geartrain.evaluation.scene import Scene
 
-#: Curves are drawn of so many leading features.
-MOST_CURVES = 4
+#: Curves are kept of so many leading features: people ask about each of them whether it is plausible.
+MOST_CURVES = 24
 #: A feature whose part is smaller than this share of the whole moves nothing.
 NOTHING = 1e-9
 

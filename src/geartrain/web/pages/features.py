@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from geartrain.contract.wording import promise_in_words
 from geartrain.documents.chart_nouns import BarChart, LineChart, Series
 from geartrain.documents.relying import curve_charts, shares_chart, value_charts
-from geartrain.documents.spelling import counted
+from geartrain.documents.spelling import counted, number
 from geartrain.domain.clause import Clause
 from geartrain.domain.contract import Contract
 from geartrain.domain.explanation import Curve, Explanation, Share
@@ -16,7 +17,7 @@ from geartrain.domain.features import Feature, FeatureType
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.roles import Role
 from geartrain.engine.proposing import report_of_release
-from geartrain.engine.release_words import Reading, described, reading_of, reads_in_words
+from geartrain.engine.release_words import Reading, class_in_words, described, reading_of, reads_in_words
 from geartrain.engine.releasing import releases
 from geartrain.errors import PageMissing
 from geartrain.evaluation.model_view import reads
@@ -132,7 +133,7 @@ def features_view(asked: Asked) -> FeaturesView:
         method=explanation.method if explanation else "",
         rows=explanation.rows if explanation else 0,
         of=explanation.of if explanation else 0,
-        chart=shares_chart(explanation) if explanation and explanation.shares else None,
+        chart=_chart(explanation) if explanation and explanation.shares else None,
         features=_lines(asked, contract, record, reading, explanation) if reading else (),
     )
 
@@ -147,23 +148,32 @@ def feature_view(asked: Asked) -> FeatureView:
     line = next(one for one in _lines(asked, contract, record, reading, explanation) if one.name == name)
     kept = explanation.curves if explanation else ()
     curve = next((one for one in kept if one.feature == name), None)
-    alone = (
-        replace(explanation, curves=(replace(curve, words=line.words),)) if explanation and curve else None
-    )
+    told = _in_words(contract, curve, line.words) if curve else None
+    alone = replace(explanation, curves=(told,)) if explanation and told else None
+    drawn = next(iter(curve_charts(alone)), None) if alone else None
     holders = contract.holders(Role.DOMAIN)
     feature = reading.feature(name)
     assert feature is not None
     return FeatureView(
         release=record.id,
         feature=line,
-        line_chart=next(iter(curve_charts(alone)), None) if alone else None,
+        # The title names the feature and its unit; on a small screen there is no room for them twice.
+        line_chart=replace(drawn, x_label="") if drawn else None,
         bar_chart=next(iter(value_charts(alone)), None) if alone else None,
-        density=_density(curve) if curve and not curve.category else None,
+        density=_density(curve) if curve and not curve.category and len(curve.points) > 1 else None,
         note=_note(curve) if curve else "",
         curves_kept=len(kept),
         questions=_questions(asked, feature) if asked.visitor.person in holders else (),
         asked_of=holders,
     )
+
+
+def _chart(explanation: Explanation) -> BarChart:
+    """The leading shares; which of them go together stands in the list below."""
+    shares = tuple(
+        replace(one, feature=one.feature.replace("_", " "), together=()) for one in explanation.shares
+    )
+    return shares_chart(replace(explanation, shares=shares))
 
 
 def _record(asked: Asked) -> ReleaseRecord | None:
@@ -225,15 +235,38 @@ def _named(clause: Clause) -> set[str]:
 
 
 def _density(curve: Curve) -> LineChart:
-    unit = f", {curve.unit}" if curve.unit else ""
-    most = max(curve.points, key=lambda one: one.rows)
+    """Rows for each unit of the feature: each point of the curve has a cell that ends half-way to the next."""
+    places = [one.value for one in curve.points]
+    middles = [(left + right) / 2 for left, right in pairwise(places)]
+    edges = [places[0], *middles, places[-1]]
+    heights = [
+        one.rows / (high - low) for one, (low, high) in zip(curve.points, pairwise(edges), strict=True)
+    ]
+    most = max(range(len(heights)), key=lambda place: heights[place])
+    unit = curve.unit or "unit of it"
     return LineChart(
         title="Where the rows are",
-        description=f"Rows nearest to each point of the curve; most, {most.rows:,}, near {most.name}{unit}.",
-        x_label=f"{curve.feature}{unit}",
-        y_label="rows",
-        series=(Series(name="rows", points=tuple((one.value, float(one.rows)) for one in curve.points)),),
+        description=(
+            f"Most rows lie near {curve.points[most].name}, {number(heights[most], 3)} for each {unit};"
+            f" the fewest near {min(curve.points, key=lambda one: one.rows).name}."
+        ),
+        y_label=f"rows for each {unit}",
+        series=(
+            Series(
+                name="rows",
+                points=tuple(zip(edges, [*heights, heights[-1]], strict=True)),
+                stepped=True,
+            ),
+        ),
     )
+
+
+def _in_words(contract: Contract, curve: Curve, words: str) -> Curve:
+    """The curve as people without the feature's name in mind read it."""
+    about, said = curve.about, "the probability of "
+    if about.startswith(said):
+        about = said + class_in_words(contract.decision.label, about.removeprefix(said))
+    return replace(curve, words=f"{words}, {curve.unit}" if curve.unit else words, about=about)
 
 
 def _note(curve: Curve) -> str:
