@@ -154,3 +154,25 @@ def test_the_cost_of_decisions_is_known_when_their_labels_are(live: tuple[Path, 
     soon = shell(home, "retrain", "--force", "--as", "dan", "--now", now, "--json")
     assert soon.code == 1
     assert "cooling down" in " ".join(soon.document["result"]["refused"])
+
+
+def test_labels_that_stop_are_an_alarm(live: tuple[Path, str], shell: Shell) -> None:
+    """Decisions whose labels came for ten days and then stop call the owner of the label feed, not of the model."""
+    home, release = live
+    rows = _rows(600, 600)
+    _decided(home, release, rows)
+    labelled = rows.head(240)
+    labelled.write_csv(home / "later.csv")
+    rows.tail(360).drop("outcome").with_columns(pl.lit(None, pl.String).alias("outcome")).write_csv(
+        home / "unlabelled.csv"
+    )
+    arrived = (START + timedelta(hours=842)).isoformat()
+    assert shell(home, "ingest", "later.csv", "--now", arrived).code == 0
+    now = (START + timedelta(hours=1201)).isoformat()
+    shell(home, "ingest", "unlabelled.csv", "--now", now)
+
+    told = shell(home, "monitor", "--now", now, "--json").document["result"]
+    causes = {one["cause"]: one for one in told["open"]}
+    assert "label-feed" in causes, told
+    assert "labels that are due have arrived" in causes["label-feed"]["message"]
+    assert "concept" not in causes

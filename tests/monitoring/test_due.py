@@ -52,7 +52,7 @@ def test_too_little_history_is_not_a_usual_share():
     assert (nothing.due, nothing.labelled, nothing.median_delay_s) == (0, 0, None)
 
 
-def test_without_a_promised_delay_a_label_is_due_after_an_hour():
-    """A product whose labels come at once notices within the hour that they stopped."""
-    seen = _asked([0.5] * 30, [None] * 30, delay_s=0.0, window_s=86_400.0)
+def test_without_a_promised_delay_a_label_is_due_after_one_window():
+    """Nobody has said whether labels come one by one or in a daily file: a day is waited for either."""
+    seen = _asked([1.5] * 30 + [0.5] * 5, [None] * 35, delay_s=0.0, window_s=86_400.0)
     assert (seen.due, seen.labelled) == (30, 0)

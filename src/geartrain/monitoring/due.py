@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from geartrain.monitoring.feeds import FEWEST_DUE, LATE, LabelArrivals
 
-#: A label without a promised delay is due after an hour.
-SHORTEST_S = 3600.0
 #: Marks a decision about which nothing is known.
 UNKNOWN = -1
 
@@ -25,7 +23,9 @@ def label_arrivals(
 ) -> LabelArrivals:
     """What became of the labels that fell due in the last *window_s* seconds.
 
-    A label is due `LATE` times the promised delay after its decision. Every decision is
+    A label is due `LATE` times the promised delay after its decision, and after one window
+    where no delay is promised: nobody has said how its labels come, one by one or in a
+    weekly file. Every decision is
     asked the same question, whether its label had come by then, so that older decisions,
     which had more time, do not make newer ones look bad. The usual share is that of the
     decisions whose labels fell due before the window; None where there were too few.
@@ -38,7 +38,7 @@ def label_arrivals(
         window_s: The window's length.
     """
     now_us, window_us = round(now.timestamp() * 1e6), round(window_s * 1e6)
-    due_us = decided_us + round(max(delay_s * LATE, SHORTEST_S) * 1e6)
+    due_us = decided_us + round((delay_s * LATE or window_s) * 1e6)
     told = known_us != UNKNOWN
     in_time = told & (known_us <= due_us)
     recent = (due_us > now_us - window_us) & (due_us <= now_us)
