@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from geartrain.data.describing import describe_columns
 from geartrain.data.documents import read_documents
-from geartrain.data.reading import detect_form, read_rows
-from geartrain.domain.contract import FieldType
+from geartrain.data.reading import detect_form, read_rows, understand
+from geartrain.domain.contract import CsvTerms, FieldType
 from geartrain.errors import SourceUnreadable
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -40,6 +40,118 @@ def test_decimal_commas_are_numbers_where_the_separator_leaves_no_doubt(write):
 
     assert read_rows(path)["amount"].to_list() == [3.14, -0.5, 7.0]
     assert str(detect_form(path)) == "csv, separated by semicolon, decimal comma"
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers", "told"),
+    [
+        ("1.234,50;7,5", [1234.5, 7.5], "decimal comma, thousands set apart by `.`"),
+        ("1 234,5;7,5", [1234.5, 7.5], "decimal comma, thousands set apart by ` `"),
+        ("1'234.50;7", [1234.5, 7.0], "decimal point, thousands set apart by `'`"),
+        ("1.234.567;8", [1234567, 8], "thousands set apart by `.`"),
+        ("1.234;0,5", [1234.0, 0.5], "decimal comma, thousands set apart by `.`"),
+        ("1.234;0.5", [1.234, 0.5], "decimal point"),
+        ("-2,5e3;1,25", [-2500.0, 1.25], "decimal comma"),
+    ],
+)
+def test_other_cells_settle_what_one_leaves_open(write, cells, numbers, told):
+    """`1.234` next to `0,5` is a thousand; next to `0.5` it is a little more than one."""
+    found = understand(write("rows.csv", "amount;x\n" + "".join(f"{one};a\n" for one in cells.split(";"))))
+
+    assert found.rows["amount"].to_list() == numbers
+    assert (told in str(found.form), found.doubts) == (True, ())
+
+
+@pytest.mark.parametrize(("decimal", "value"), [(",", 1234), (".", 1.234)])
+def test_a_number_with_two_readings_is_refused_until_somebody_says_which(write, decimal, value):
+    """Both readings are named with what they would mean; either may be said."""
+    path = write("rows.csv", "id;amount\n1;1.234\n2;8\n")
+
+    with pytest.raises(SourceUnreadable) as told:
+        read_rows(path)
+    assert "`--decimal .` (it is 1.234) or `--decimal ,` (it is 1234)" in told.value.found
+    assert read_rows(path, csv=CsvTerms(decimal=decimal))["amount"].to_list() == [value, 8]
+
+
+@pytest.mark.parametrize(
+    ("cells", "first"),
+    [
+        ("31.12.2026;01.02.2026", "2026-12-31T00:00:00"),
+        ("01/31/2026;02/03/2026 10:20", "2026-01-31T00:00:00"),
+        ("31-01-2026 23:59:58;01-01-2026", "2026-01-31T23:59:58"),
+        ("2026-12-31;2026-12-30", "2026-12-31"),
+    ],
+)
+def test_days_are_read_where_one_of_them_settles_the_order(write, payments, cells, first):
+    """A day above twelve says which number is the month."""
+    text = "id;at\n" + "".join(f"{place};{one}\n" for place, one in enumerate(cells.split(";")))
+    found = read_rows(write("rows.csv", text), source=payments)["at"].to_list()
+
+    assert found[0].startswith(first)
+    assert all(one.startswith("2026-") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("cells", "readings"),
+    [
+        ("03/04/2026", ("--dates %d/%m/%Y` (3 April 2026)", "--dates %m/%d/%Y` (4 March 2026)")),
+        ("31.12.26", ("--dates %d.%m.%y` (31 December 2026)",)),
+        ("31/12/2026;12/31/2026", ("more than one way",)),
+    ],
+)
+def test_days_with_two_readings_are_refused(write, payments, cells, readings):
+    """In a column that the contract calls a time; elsewhere they stay text, and a preview tells it."""
+    text = "id;at\n" + "".join(f"{place};{one}\n" for place, one in enumerate(cells.split(";")))
+    path = write("rows.csv", text)
+
+    with pytest.raises(SourceUnreadable) as told:
+        read_rows(path, source=payments)
+    assert all(one in told.value.found for one in readings)
+    assert understand(path).doubts
+    assert read_rows(path)["at"].to_list() == cells.split(";")
+    said = CsvTerms(dates="%d/%m/%Y")
+    if "/04/" in cells:
+        assert read_rows(path, source=payments, csv=said)["at"][0].startswith("2026-04-03")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-8-sig", None),
+        ("utf-16", None),
+        ("cp1252", "cp1252"),
+        ("latin-1", "latin-1"),
+        ("utf-16-le", "utf-16"),
+    ],
+)
+def test_encodings_are_read_as_marked_or_told(write, encoding, said):
+    """A mark at the beginning settles it; without one anything but UTF-8 must be told."""
+    path = write("rows.csv", "id,name\n1,M\u00fcller\n".encode(encoding))
+
+    assert read_rows(path, csv=CsvTerms(encoding=said))["name"].to_list() == ["M\u00fcller"]
+    if said is not None:
+        with pytest.raises(SourceUnreadable):
+            read_rows(path)
+
+
+def test_one_wrong_cell_does_not_spoil_the_numbers_of_its_column(write, payments):
+    """In a column that the contract calls a number, what is none stays as it stands for the door."""
+    rows = read_rows(write("rows.csv", "id;amount\n1;1.234,5\n2;oops\n3;7,25\n"), source=payments)
+
+    assert rows["amount"].to_list() == ["1234.5", "oops", "7.25"]
+
+
+def test_a_key_that_stands_twice_makes_a_line_unreadable(write):
+    """Nobody knows which of the two values was meant; nested and spaced ones are found too."""
+    lines = [
+        '{"id":"a","x":1}',
+        '{"id":"b","x":1,"x":2}',
+        '{"id":"c","o":{"k" : 1,"k":2}}',
+        '{"id":"\\":d","x":3}',
+    ]
+    rows = read_rows(write("rows.ndjson", "\n".join(lines)))
+
+    assert rows["_unreadable"].to_list() == [None, lines[1], lines[2], None]
 
 
 def test_mixed_decimal_signs_stay_text(write):
@@ -108,7 +220,9 @@ def test_a_header_without_rows_is_no_rows(write):
         ("rows.ndjson", b'{"a":"\xe9"}\n', "UTF-8"),
         ("rows.csv", b"PAR1xxxxxxxxPAR1", "not csv"),
         ("rows.csv", b'{"id": 1}\n', "not CSV"),
-        ("rows.csv", "id,x\n".encode("utf-16"), "UTF-8"),
+        ("rows.csv", "id,x\n".encode("utf-16-le"), "--encoding utf-16"),
+        ("rows.csv", "id,x\n1,".encode("utf-16") + b"\x00", "not utf-16 text"),
+        ("rows.csv", b"id;x\n1;1.234\n", "more than one way"),
         ("rows.csv", b"id\x00,x\n", "not text"),
         ("rows.csv", b"1,2\n3,4\n", "names"),
         ("rows.csv", b"a,b,a\n1,2,3\n", "same name"),

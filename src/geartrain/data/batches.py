@@ -12,6 +12,7 @@ from datetime import datetime
 
 import polars as pl
 
+from geartrain.data.checks import Surroundings
 from geartrain.data.coercing import timestamp
 from geartrain.data.documents import flat
 from geartrain.data.door import REASONS, ROW, Checked, check_rows, rows_as_text
@@ -61,19 +62,20 @@ def prepare_batch(
     content: bytes,
     now: datetime,
     known: Collection[object] | pl.Series = (),
+    around: Surroundings | None = None,
 ) -> Prepared:
     """Check the rows of one delivery and get them ready for the lake.
 
     *content* are the delivered bytes, which name the batch; *now* is when it arrived, for
     rows that do not tell their own arrival. *known* are the keys that the source's table
     holds already. Labels ignore them: a label that comes again is a correction, and the
-    last one counts.
+    last one counts. *around* holds what other sources and files say.
 
     Raises:
         ColumnMissing: A column that the contract requires is in no row.
         SourceUnreadable: The delivery uses a name that geartrain keeps for itself.
     """
-    checked = check_rows(source, frame, now=now)
+    checked = check_rows(source, frame, now=now, around=around)
     return batch_of(
         product, source, checked, frame, id=batch_id(product, source.name, content), now=now, known=known
     )

@@ -10,24 +10,22 @@ import polars as pl
 MISSING_WORDS = ("", "NA", "N/A", "n/a", "null", "NULL", "None")
 
 NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
-DECIMAL_COMMA = re.compile(r"^[+-]?\d*,\d+$")
-DECIMAL_POINT = re.compile(r"^[+-]?\d*\.\d+$")
 
 _WHOLE = r"^[+-]?\d{1,18}$"
 #: A number with a leading zero is a code, such as a postcode.
 _CODE = r"^[+-]?0\d"
 
 
-def typed(frame: pl.DataFrame, *, decimal_comma: bool = False) -> pl.DataFrame:
+def typed(frame: pl.DataFrame) -> pl.DataFrame:
     """*frame*, all text, with typed columns; spaces around a value are not part of it.
 
     >>> typed(pl.DataFrame({"n": ["1", "NA"], "code": ["007", "010"]})).schema
     Schema([('n', Int64), ('code', String)])
     """
-    return frame.select([_typed(series, decimal_comma=decimal_comma) for series in frame])
+    return frame.select([_typed(series) for series in frame])
 
 
-def _typed(series: pl.Series, *, decimal_comma: bool) -> pl.Series:
+def _typed(series: pl.Series) -> pl.Series:
     texts = series.str.strip_chars()
     texts = texts.set(texts == "", None)
     said = texts.filter(~texts.is_in(MISSING_WORDS)).drop_nulls()
@@ -38,18 +36,12 @@ def _typed(series: pl.Series, *, decimal_comma: bool) -> pl.Series:
     if said.str.to_lowercase().is_in(["true", "false"]).all():
         words = texts.set(texts.is_in(MISSING_WORDS), None)
         return words.str.to_lowercase() == "true"
-    if decimal_comma:
-        points = said.str.contains(".", literal=True).any()
-        said = said if points else said.str.replace(",", ".", literal=True)
-        numbers = texts if points else texts.str.replace(",", ".", literal=True)
-    else:
-        numbers = texts
     if said.str.contains(_CODE + r"\d*$").any():
         return texts
     if said.str.contains(_WHOLE).all():
-        return numbers.cast(pl.Int64, strict=False)
+        return texts.cast(pl.Int64, strict=False)
     if said.str.contains(NUMBER.pattern).all() and not _too_long(said):
-        return numbers.cast(pl.Float64, strict=False)
+        return texts.cast(pl.Float64, strict=False)
     return texts
 
 

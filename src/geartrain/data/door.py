@@ -136,8 +136,15 @@ def _judged(
     checks += rules
     if UNREADABLE in schema:
         torn = rows[UNREADABLE].is_not_null()
-        judged = judged.with_columns(torn.alias(f"{_OWN}{len(checks)}"))
-        checks.append((pl.lit(value=True), "the line cannot be read as a row"))
+        whole = (
+            rows[UNREADABLE].str.starts_with("{") & rows[UNREADABLE].str.json_path_match("$").is_not_null()
+        )
+        for flag, why in (
+            (torn & ~whole, "the line cannot be read as a row"),
+            (whole, "a key stands twice in the row"),
+        ):
+            judged = judged.with_columns(flag.fill_null(value=False).alias(f"{_OWN}{len(checks)}"))
+            checks.append((pl.lit(value=True), why))
     good = judged.select(values.keys())
     flags = judged.select(f"{_OWN}{place}" for place in range(len(checks)))
     reasons = [why for _, why in checks]

@@ -15,6 +15,7 @@ from datetime import datetime
 import polars as pl
 
 from geartrain.data.batches import BATCH, ID, OPEN, REPAIRED, STATE, batch_of
+from geartrain.data.checks import Surroundings
 from geartrain.data.coercing import number, timestamp
 from geartrain.data.documents import column_of, read_documents
 from geartrain.data.door import REASONS, ROW, check_rows
@@ -65,6 +66,7 @@ def repair_rows(
     *,
     now: datetime,
     known: Collection[object] | pl.Series = (),
+    around: Surroundings | None = None,
 ) -> Repaired:
     """Apply *repairs* to open rows and send them through the door again.
 
@@ -82,7 +84,7 @@ def repair_rows(
     mended = frame.with_columns(
         _mended(frame, column, text, source) for column, text in sorted(repairs.items())
     )
-    checked = check_rows(source, mended, now=now)
+    checked = check_rows(source, mended, now=now, around=around)
     name = digest(("repair", product, source.name, sorted(quarantined[ID].to_list()), dict(repairs)))
     prepared = batch_of(product, source, checked, mended, id=name, now=now, known=known, resent=True)
     ended = quarantined.filter(~checked.is_bad) if checked.rows else quarantined

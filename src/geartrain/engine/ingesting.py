@@ -11,14 +11,17 @@ import polars as pl
 
 from geartrain.contract.scaffolding import NO_KEY
 from geartrain.data.batches import Prepared, batch_id, prepare_batch
+from geartrain.data.checks import Surroundings
 from geartrain.data.quarantine import Repaired, repair_rows, still_open
 from geartrain.data.reading import read_rows
-from geartrain.domain.contract import Contract, SourceKind, SourceTerms
+from geartrain.domain.columns import texts_of
+from geartrain.domain.contract import Contract, CsvTerms, SourceKind, SourceTerms
 from geartrain.domain.data import Batch
 from geartrain.domain.digest import short
 from geartrain.domain.events import BatchIngested, RowsRepaired
+from geartrain.engine.referenced import with_files
 from geartrain.engine.rows import data_of, frame_of, table_of
-from geartrain.engine.workspace import Workspace
+from geartrain.engine.workspace import MACHINE, Workspace
 from geartrain.errors import ProductUnknown, SourceUnreadable
 
 QUARANTINE = "__quarantine"
@@ -47,32 +50,51 @@ class Door:
         self._workspace = workspace
         self._contract = contract
         self._keys: dict[str, pl.Series] = {}
-        self._batches: dict[str, set[str]] = {}
+        self._batches: dict[str, Batch] = {}
+        self._read = 0
 
-    def take_file(self, source: str, path: Path, *, now: datetime) -> Taken:
-        """Take the rows of a file.
+    def take_file(self, source: str, path: Path, *, now: datetime, csv: CsvTerms | None = None) -> Taken:
+        """Take the rows of a file; files that its rows name by a relative path are looked for beside it.
+
+        *csv* says how it is written where it leaves a doubt and the contract says nothing.
 
         Raises:
-            SourceUnreadable: The file is empty, half-written or not what it claims.
+            SourceUnreadable: The file is empty, half-written, not what it claims, or may be read in several ways.
             ColumnMissing: A required column is in no row.
         """
-        frame = read_rows(path)
-        return self.take(source, frame, content=path.read_bytes(), now=now)
+        terms = self._terms(source)
+        frame = read_rows(path, source=terms, csv=csv)
+        frame, files = with_files(terms, frame, beside=path.parent)
+        return self.take(source, frame, content=path.read_bytes(), now=now, files=files)
 
-    def take(self, source: str, frame: pl.DataFrame, *, content: bytes, now: datetime) -> Taken:
-        """Take the rows of *frame*; *content* are the delivered bytes, which name the delivery."""
+    def take(
+        self,
+        source: str,
+        frame: pl.DataFrame,
+        *,
+        content: bytes,
+        now: datetime,
+        files: Mapping[str, str | None] | None = None,
+    ) -> Taken:
+        """Take the rows of *frame*; *content* are the delivered bytes, which name the delivery.
+
+        *files* has the digest of every file that the rows name and that was looked for.
+        """
         product = self._contract.product.name
         terms = self._terms(source)
         name = batch_id(product, source, content)
-        table = table_of(product, source)
-        quarantine = table + QUARANTINE
-        if name in self._held(table) | self._held(quarantine):
-            known = self._already(name)
-            if known is not None:
-                return Taken(batch=known, good=pl.DataFrame(), known=True)
+        known = self._already(name)
+        if known is not None:
+            return Taken(batch=known, good=pl.DataFrame(), known=True)
         rows = with_row_names(terms, frame, name)
         prepared = prepare_batch(
-            product, terms, rows, content=content, now=now, known=self._known_keys(terms, without=name)
+            product,
+            terms,
+            rows,
+            content=content,
+            now=now,
+            known=self._known_keys(terms, without=name),
+            around=self._around(terms, files),
         )
         self._keep(terms, prepared, name)
         self._workspace.record_once(product, [BatchIngested(batch=prepared.batch)], now=now)
@@ -91,27 +113,33 @@ class Door:
         lake = self._workspace.lake
         if prepared.bad.height:
             lake.append(table + QUARANTINE, prepared.bad.to_arrow(), batch=name)
-            self._held(table + QUARANTINE).add(name)
         if prepared.good.height:
             lake.append(table, prepared.good.to_arrow(), batch=name)
-            self._held(table).add(name)
             if terms.kind is not SourceKind.LABELS:
                 fresh = prepared.good.get_column(terms.key).cast(pl.String)
                 held = self._keys.get(terms.name)
                 self._keys[terms.name] = fresh if held is None else held.append(fresh)
 
-    def _held(self, table: str) -> set[str]:
-        """The batches in a table: read once, and those that this door has brought since."""
-        if table not in self._batches:
-            self._batches[table] = set(self._workspace.lake.batches(table))
-        return self._batches[table]
-
     def _already(self, name: str) -> Batch | None:
-        """The batch as it was recorded; None if the process died before it was."""
-        for recorded in reversed(self._workspace.history(self._contract.product.name)):
-            if isinstance(recorded.event, BatchIngested) and recorded.event.batch.id == name:
-                return recorded.event.batch
-        return None
+        """The batch as it was recorded; None if the process died before it was, or nobody ever sent it."""
+        history = self._workspace.history(self._contract.product.name)
+        for recorded in history[self._read :]:
+            if isinstance(recorded.event, BatchIngested):
+                self._batches[recorded.event.batch.id] = recorded.event.batch
+        self._read = len(history)
+        return self._batches.get(name)
+
+    def _around(self, terms: SourceTerms, files: Mapping[str, str | None] | None) -> Surroundings:
+        """The values that other sources hold now, for the fields that refer to them."""
+        references: dict[str, pl.Series] = {}
+        for reference in sorted({one.refers_to for one in terms.fields if one.refers_to is not None}):
+            source, _, column = reference.partition(".")
+            table = table_of(self._contract.product.name, source)
+            held = frame_of(self._workspace.lake.scan(table, columns=(column,)))
+            references[reference] = (
+                texts_of(held.get_column(column)) if held.width else pl.Series([], dtype=pl.String)
+            )
+        return Surroundings(references=references, files=files or {})
 
     def _known_keys(self, terms: SourceTerms, *, without: str) -> pl.Series:
         """The keys in the source's table; rows of the batch *without* are about to be taken again."""
@@ -134,18 +162,48 @@ class Door:
         *,
         now: datetime,
         reason: str | None = None,
+        actor: str = MACHINE,
     ) -> Repaired:
         """Mend open rows of the quarantine and send them through the door again.
 
-        *reason* keeps to rows that are bad for it. Good rows first, then the marks: a kill
-        in between leaves rows that are mended again, into the same batch.
+        *reason* keeps to rows that are bad for it, *actor* is who did it. Good rows first, then the
+        marks: a kill in between leaves rows that are mended again, into the same batch.
+
+        Raises:
+            ExpressionInvalid: A repair cannot be read.
+        """
+        product, lake = self._contract.product.name, self._workspace.lake
+        table = table_of(product, source)
+        done = self.try_repair(source, repairs, now=now, reason=reason)
+        if done.batch.rows == 0:
+            return done
+        name = done.batch.id
+        if done.good.height:
+            lake.append(table, done.good.to_arrow(), batch=name)
+        if done.marks.height:
+            lake.append(table + QUARANTINE, done.marks.to_arrow(), batch=name)
+        event = RowsRepaired(
+            product=product,
+            source=source,
+            batch=name,
+            repaired=done.marks.height,
+            still_bad=done.batch.rows - done.marks.height,
+        )
+        self._workspace.record_once(product, [event], now=now, actor=actor)
+        self._keys.pop(source, None)
+        return done
+
+    def try_repair(
+        self, source: str, repairs: Mapping[str, str], *, now: datetime, reason: str | None = None
+    ) -> Repaired:
+        """What `repair` would do; nothing is changed.
 
         Raises:
             ExpressionInvalid: A repair cannot be read.
         """
         product, terms = self._contract.product.name, self._terms(source)
-        table, lake = table_of(product, source), self._workspace.lake
-        waiting = still_open(frame_of(lake.scan(table + QUARANTINE)), reason=reason)
+        quarantine = table_of(product, source) + QUARANTINE
+        waiting = still_open(frame_of(self._workspace.lake.scan(quarantine)), reason=reason)
         if waiting.height == 0:
             batch = Batch(
                 id="",
@@ -158,24 +216,15 @@ class Door:
                 arrived_at=now,
             )
             return Repaired(batch=batch, good=pl.DataFrame(), marks=pl.DataFrame())
-        done = repair_rows(
-            product, terms, waiting, repairs, now=now, known=self._known_keys(terms, without="")
+        return repair_rows(
+            product,
+            terms,
+            waiting,
+            repairs,
+            now=now,
+            known=self._known_keys(terms, without=""),
+            around=self._around(terms, None),
         )
-        name = done.batch.id
-        if done.good.height:
-            lake.append(table, done.good.to_arrow(), batch=name)
-        if done.marks.height:
-            lake.append(table + QUARANTINE, done.marks.to_arrow(), batch=name)
-        event = RowsRepaired(
-            product=product,
-            source=source,
-            batch=name,
-            repaired=done.marks.height,
-            still_bad=waiting.height - done.marks.height,
-        )
-        self._workspace.record_once(product, [event], now=now)
-        self._keys.pop(source, None)
-        return done
 
     def quarantined(self, source: str) -> pl.DataFrame:
         """The open rows of a source's quarantine, with their reasons."""
