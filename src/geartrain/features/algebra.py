@@ -228,9 +228,9 @@ def of_one(  # noqa: PLR0912 - one branch for each aggregation
         return None
     match feature.aggregation:
         case Aggregation.SUM:
-            return _finite(exact_sum(values))  # type: ignore[arg-type]
+            return finite(exact_sum(values))  # type: ignore[arg-type]
         case Aggregation.MEAN:
-            return _finite(exact_sum(values) / count)  # type: ignore[arg-type]
+            return finite(exact_sum(values) / count)  # type: ignore[arg-type]
         case Aggregation.MIN:
             return min(values)
         case Aggregation.MAX:
@@ -248,9 +248,7 @@ def of_one(  # noqa: PLR0912 - one branch for each aggregation
             return (at_us - times[-1]) / SECOND_US
         case Aggregation.DECAYED_SUM:
             ages = at_us - np.asarray(times, dtype=np.int64)
-            return _finite(
-                exact_sum((np.asarray(values) * weights(ages, feature.half_life_us or 1)).tolist())
-            )
+            return finite(exact_sum((np.asarray(values) * weights(ages, feature.half_life_us or 1)).tolist()))
         case _:
             assert_never(feature.aggregation)
 
@@ -269,7 +267,8 @@ def weights(ages: Ints, half_life_us: int) -> Floats:
     return np.ldexp(power, -np.minimum(halvings, 4000).astype(np.int32))
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The value, or None where float64 cannot hold it."""
     return value if -np.inf < value < np.inf else None
 
 

@@ -5,15 +5,90 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from geartrain.domain.features import WindowFeature
-from geartrain.features.algebra import of_one
+from geartrain.domain.features import Aggregation, WindowFeature
+from geartrain.features.algebra import finite, of_one
+from geartrain.features.exact import Ints, exact_sum
 from geartrain.features.plan import FOREVER, Slot
 from geartrain.features.tiles import Tile, Tiling
 
 Held = float | str | None
 Column: TypeAlias = "array[float] | list[str | None]"  # arrays are generic only to type checkers
+
+
+#: What is said of a window at once, in this order.
+_BASIC = (Aggregation.COUNT, Aggregation.SUM, Aggregation.MEAN, Aggregation.MIN, Aggregation.MAX)
+_OF_NOTHING = (0.0, None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """The features of one window that read one slot.
+
+    Attributes:
+        basic: Names, each with its place among what is said at once.
+        sums: Whether any feature of the slot, in whatever window, needs a sum; `least`, `most` alike.
+        others: The features that are said one by one.
+    """
+
+    slot: int
+    basic: tuple[tuple[str, int], ...]
+    sums: bool
+    least: bool
+    most: bool
+    others: tuple[WindowFeature, ...]
+    features: tuple[WindowFeature, ...]
+
+    def said(self, column: Column, low: int, high: int) -> tuple[float | None, ...]:
+        """The basic aggregations over `low:high`, those that somebody needs."""
+        count = high - low
+        if not count:
+            return _OF_NOTHING
+        if not (self.sums or self.least or self.most):
+            return (float(count),)
+        values: Any = column[low:high]
+        total = mean = None
+        if self.sums:
+            total = exact_sum(values)
+            mean = finite(total / count)
+            total = finite(total)
+        return (
+            float(count), total, mean,
+            min(values) if self.least else None, max(values) if self.most else None,
+        )  # fmt: skip
+
+
+#: A delay and a width, with the features that have both, slot by slot.
+Window: TypeAlias = "tuple[int, int | None, tuple[Members, ...]]"
+
+
+def windows_of(features: Sequence[tuple[WindowFeature, int]]) -> tuple[Window, ...]:
+    """A stream's features by delay, width and slot, narrow windows first, as `EntityLog.tell` takes them."""
+    grouped: dict[tuple[int, int | None], dict[int, list[WindowFeature]]] = {}
+    wanted: dict[int, set[Aggregation]] = {}
+    for feature, slot in features:
+        grouped.setdefault((feature.delay_us, feature.width_us), {}).setdefault(slot, []).append(feature)
+        wanted.setdefault(slot, set()).add(feature.aggregation)
+    order = sorted(grouped, key=lambda one: (one[0], FOREVER if one[1] is None else one[1]))
+    return tuple(
+        (*edges, tuple(_members(slot, held, wanted[slot]) for slot, held in grouped[edges].items()))
+        for edges in order
+    )
+
+
+def _members(slot: int, held: Sequence[WindowFeature], wanted: set[Aggregation]) -> Members:
+    basic = [one for one in held if one.aggregation in _BASIC]
+    return Members(
+        slot=slot,
+        basic=tuple((one.name, _BASIC.index(one.aggregation)) for one in basic),
+        sums=not wanted.isdisjoint({Aggregation.SUM, Aggregation.MEAN}),
+        least=Aggregation.MIN in wanted,
+        most=Aggregation.MAX in wanted,
+        others=tuple(one for one in held if one not in basic),
+        features=tuple(held),
+    )
 
 
 def column_for(slot: Slot) -> Column:
@@ -98,6 +173,83 @@ class EntityLog:
                 break
         if self.tiling is not None and len(times) > self.bound:
             self._shorten()
+
+    def extend(self, times: Ints, ids: list[str], arrivals: Ints, columns: Sequence[Column]) -> None:
+        """Take deliveries that stand in order, none of them corrected: behind the last in one step."""
+        first = int(times[0])
+        if first < self.tiled_until_us or (self.times and first <= self.times[-1]):
+            for time_us, event_id, arrival_us, *held in zip(
+                times.tolist(), ids, arrivals.tolist(), *columns, strict=True
+            ):
+                self.insert(time_us, event_id, arrival_us, FOREVER, held)
+            return
+        self.times.frombytes(times.tobytes())
+        self.arrivals.frombytes(arrivals.tobytes())
+        self.untils.extend([FOREVER] * len(ids))
+        self.ids.extend(ids)
+        for place, (slot, column, more) in enumerate(zip(self.slots, self.columns, columns, strict=True)):
+            column.extend(more)  # type: ignore[arg-type]
+            self.gaps[place] = self.gaps[place] or (not slot.whole and any(map(_is_gap, more)))
+        self.newest = max(self.newest, int(arrivals.max()))
+        if self.tiling is not None and len(self.times) > self.bound:
+            self._shorten()
+
+    def joined(self, other: EntityLog) -> EntityLog:
+        """The deliveries of both, which have no event in common, for reading."""
+        both = EntityLog(self.slots, self.tiling, self.bound)
+        both.tiles = sorted((*self.tiles, *other.tiles), key=lambda tile: (tile.first_us, tile.last_us))
+        both.tiled_until_us = max(self.tiled_until_us, other.tiled_until_us)
+        rows = sorted(
+            (time_us, id_order(event_id), which, place)
+            for which, log in enumerate((self, other))
+            for place, (time_us, event_id) in enumerate(zip(log.times, log.ids, strict=True))
+        )
+        for _, _, which, place in rows:
+            log = (self, other)[which]
+            both.times.append(log.times[place])
+            both.arrivals.append(log.arrivals[place])
+            both.untils.append(log.untils[place])
+            both.ids.append(log.ids[place])
+            for column, held in zip(both.columns, log.columns, strict=True):
+                column.append(held[place])  # type: ignore[arg-type]
+        both.recount()
+        both.newest = max(self.newest, other.newest)
+        return both
+
+    def tell(
+        self, found: dict[str, float | str | None], windows: Sequence[Window], at_us: int, known_us: int
+    ) -> None:
+        """Put the value of every feature of *windows* into *found*: `value` of each, at less cost.
+
+        Features of one window share its slice and sum, and a wider window that holds no
+        more events than the one before says the same.
+        """
+        times, columns = self.times, self.columns
+        whole = self.newest <= known_us and not self.corrected
+        told: dict[int, tuple[float | None, ...]] = {}
+        before_low = before_high = -1
+        for delay_us, width_us, slots in windows:
+            end = at_us - delay_us
+            start = -FOREVER if width_us is None else end - width_us
+            high = bisect_left(times, end)
+            low = 0 if width_us is None else bisect_left(times, start, 0, high)
+            if low != before_low or high != before_high:
+                told, before_low, before_high = {}, low, high
+            tiled = bool(self.tiles) and start < self.tiled_until_us
+            for members in slots:
+                slot = members.slot
+                if tiled or not whole or self.gaps[slot]:
+                    for feature in members.features:
+                        found[feature.name] = self.value(feature, slot, at_us, known_us)
+                    continue
+                if members.basic:
+                    said = told.get(slot)
+                    if said is None:
+                        said = told[slot] = members.said(columns[slot], low, high)
+                    for name, place in members.basic:
+                        found[name] = said[place]
+                for feature in members.others:
+                    found[feature.name] = of_one(feature, columns[slot][low:high], times[low:high], at_us)  # type: ignore[arg-type]
 
     def holds(self, time_us: int) -> bool:
         """Whether an event of that time stands there one by one, so that it can be corrected."""

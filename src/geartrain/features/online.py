@@ -9,18 +9,19 @@ a bound has its older ones folded (`features.tiles`, which states the error).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME, as_text, microseconds_of, texts_of
+from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME, microseconds_of, texts_of
 from geartrain.domain.features import FeatureSet, FunctionFeature, RequestFeature
 from geartrain.errors import FeatureInvalid
 from geartrain.features.checking import columns_read
 from geartrain.features.functions import call_on_row
-from geartrain.features.log import EntityLog
+from geartrain.features.log import EntityLog, windows_of
+from geartrain.features.naming import name_of, names_of
 from geartrain.features.plan import Stream, key_of, streams
-from geartrain.features.state import Batch, OnlineSource
+from geartrain.features.state import Batch, OnlineSource, uncollected
 from geartrain.features.storing import fill_source, restore_sources, store_sources
 from geartrain.features.terms import term_of_row
 
@@ -59,11 +60,9 @@ class OnlineFeatures:
             for name, group in members.items()
         }
         place = {one.stream: one for source, held in self.sources.items() for one in held.streams}
-        self._windows = [
-            (feature, index, place[stream])
-            for stream in streams(features)
-            for feature, index in stream.features
-        ]
+        self._streams = [place[stream] for stream in streams(features)]
+        self._empty = [EntityLog(one.stream.slots) for one in self._streams]
+        self._windows = [windows_of(one.stream.features) for one in self._streams]
         self._blank: dict[str, float | str | None] = dict.fromkeys(one.name for one in features.features)
         #: What reads features that stand before it, and so is made last and in order.
         self._last = {
@@ -87,10 +86,10 @@ class OnlineFeatures:
             or it is older than what is kept.
         """
         state = self.sources.get(source)
-        event_id = None if state is None else as_text(row.get(state.key))
+        event_id = None if state is None else name_of(row.get(state.key))
         if state is None or event_id is None:
             return False
-        entities = tuple(as_text(row.get(one.stream.member)) for one in state.streams)
+        entities = tuple(name_of(row.get(one.stream.member)) for one in state.streams)
         held = [[slot.of_row(row) for slot in one.stream.slots] for one in state.streams]
         return state.take(event_id, event_time_us, arrival_us, entities, held)
 
@@ -106,29 +105,32 @@ class OnlineFeatures:
                     hint="rows come from the lake with their key and both clocks",
                 )  # fmt: skip
         clocks = [microseconds_of(rows.get_column(name)) for name in (EVENT_TIME, ARRIVAL_TIME)]
-        ids = texts_of(rows.get_column(state.key))
+        named = rows.get_column(state.key)
+        ids = named if named.dtype.is_integer() else texts_of(named)
         events = ids.is_not_null() & clocks[0].is_not_null() & clocks[1].is_not_null()
-        rows = rows.filter(events)
+        if not events.all():
+            rows, ids = rows.filter(events), ids.filter(events)
+            clocks = [one.filter(events) for one in clocks]
         nobody = [None] * rows.height
         batch = Batch(
-            ids=ids.filter(events).to_list(),
-            times=clocks[0].filter(events).to_list(),
-            arrivals=clocks[1].filter(events).to_list(),
+            ids=names_of(ids),  # type: ignore[arg-type]
+            times=clocks[0].to_numpy(),
+            arrivals=clocks[1].to_numpy(),
             entities=[
-                texts_of(rows.get_column(one.stream.member)).to_list()
-                if one.stream.member in rows.columns
-                else nobody
+                names_of(rows.get_column(one.stream.member)) if one.stream.member in rows.columns else nobody
                 for one in state.streams
             ],
-            held=[
-                list(zip(*(slot.of_frame(rows).tolist() for slot in one.stream.slots), strict=True))
-                for one in state.streams
-            ],
+            held=[[slot.of_frame(rows) for slot in one.stream.slots] for one in state.streams],
         )
         return state.take_all(batch)
 
     def read(
-        self, row: Mapping[str, object], at_us: int, *, known_us: int | None = None
+        self,
+        row: Mapping[str, object],
+        at_us: int,
+        *,
+        known_us: int | None = None,
+        others: Sequence[OnlineFeatures] = (),
     ) -> dict[str, float | str | None]:
         """Every feature for the decision *row* at *at_us*, in the order of the definitions.
 
@@ -136,19 +138,20 @@ class OnlineFeatures:
             row: What the request carries; an entity that it lacks has no history.
             at_us: The decision's time, from which windows reach back.
             known_us: The time by which events must have arrived; *at_us* if None.
+            others: States of the same definitions that hold other events, as other partitions do.
         """
         known_us = at_us if known_us is None else known_us
         found = self._blank.copy()
         for request in self._requests:
             found[request.name] = term_of_row(request.expression, request.type, row)
-        logs: dict[int, EntityLog] = {}
-        for feature, index, place in self._windows:
-            log = logs.get(id(place))
-            if log is None:
-                entity = as_text(row.get(place.stream.entity))
-                log = place.logs.get(entity or "") if entity is not None else None
-                log = logs[id(place)] = EntityLog(place.stream.slots) if log is None else log
-            found[feature.name] = log.value(feature, index, at_us, known_us)
+        for place, (one, windows) in enumerate(zip(self._streams, self._windows, strict=True)):
+            entity = name_of(row.get(one.stream.entity))
+            log = None if entity is None else one.known(entity)
+            for state in others:
+                more = None if entity is None else state._streams[place].known(entity)  # noqa: SLF001
+                if more is not None:
+                    log = more if log is None else log.joined(more)
+            (self._empty[place] if log is None else log).tell(found, windows, at_us, known_us)
         if self._last:
             self._finish(found, row)
         return found
@@ -191,7 +194,8 @@ class OnlineFeatures:
 
         Where an entity's events were folded, the order decides which are in tiles.
         """
-        return store_sources(self.features, self.sources)
+        with uncollected():
+            return store_sources(self.features, self.sources)
 
     @classmethod
     def restore(
@@ -202,10 +206,10 @@ class OnlineFeatures:
         Raises:
             FeatureInvalid: The bytes are no snapshot, or one of other definitions.
         """
-        stored = restore_sources(features, content)
-        restored = cls(
-            features, keys={name: one.key for name, one in stored.items()}, exact_events=exact_events
-        )
-        for name, one in stored.items():
-            fill_source(restored.sources[name], one)
-        return restored
+        with uncollected():
+            stored = restore_sources(features, content)
+            keys = {name: one.key for name, one in stored.items()}
+            restored = cls(features, keys=keys, exact_events=exact_events)
+            for name, one in stored.items():
+                fill_source(restored.sources[name], one)
+            return restored

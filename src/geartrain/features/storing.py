@@ -11,17 +11,19 @@ import msgspec
 
 from geartrain.domain.features import FeatureSet
 from geartrain.errors import FeatureInvalid
+from geartrain.features.log import id_order
+from geartrain.features.naming import Name
 from geartrain.features.plan import FOREVER
 from geartrain.features.state import OnlineSource, Version
 from geartrain.features.tiles import Tile
 
-_FORMAT = "geartrain.online/2"
+_FORMAT = "geartrain.online/3"
 
 
 class StoredLog(msgspec.Struct, frozen=True, array_like=True):
     """One entity's deliveries; a textual slot is a list, the others are bytes."""
 
-    entity: str
+    entity: Name
     times: bytes
     arrivals: bytes
     untils: bytes
@@ -44,7 +46,7 @@ class StoredSource(msgspec.Struct, frozen=True, array_like=True):
     key: str
     latest_us: int | None
     streams: list[StoredStream]
-    versions: list[tuple[str, tuple[Version, ...]]]
+    versions: list[tuple[Name, tuple[Version, ...]]]
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -108,13 +110,18 @@ def fill_source(source: OnlineSource, stored: StoredSource) -> None:
                 raise FeatureInvalid(
                     "this snapshot is damaged: columns of one log differ in length",
                     where=f"snapshot, {one.stream.source} by {one.stream.entity}",
-                    found=each.entity,
+                    found=str(each.entity),
                     hint="rebuild the state from the lake",
                 )
             log.recount()
 
 
+def _by_name(one: tuple[Name, object]) -> tuple[int, str]:
+    return id_order(str(one[0]))
+
+
 def _stored(source: OnlineSource) -> StoredSource:
+    source.absorb()
     return StoredSource(
         key=source.key,
         latest_us=source.latest_us,
@@ -137,12 +144,12 @@ def _stored(source: OnlineSource) -> StoredSource:
                             for tile in log.tiles
                         ],
                     )
-                    for entity, log in sorted(one.logs.items())
+                    for entity, log in sorted(one.logs.items(), key=_by_name)
                 ],
             )
             for one in source.streams
         ],
-        versions=sorted(source.versions.items()),
+        versions=sorted(source.versions.items(), key=_by_name),  # type: ignore[arg-type]
     )
 
 
