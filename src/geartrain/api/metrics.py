@@ -223,6 +223,33 @@ def _gauge_families(
         for arm, served in host.lane(product).served:
             releases.add_metric((product, arm.value, served.release), 1)
     yield releases
+    yield from _skew_families(host)
+
+
+def _skew_families(host: ServingHost) -> Iterator[Metric]:
+    """What the latest `geartrain monitor` saw of served features; it is the product's, not the process's."""
+    compared = GaugeMetricFamily(
+        "geartrain_feature_cells_compared", "Served feature values that were recomputed.", labels=("product",)
+    )
+    differing = GaugeMetricFamily(
+        "geartrain_feature_cells_differing",
+        "Of these, values that training would not compute, by cause.",
+        labels=("product", "cause"),
+    )
+    checked = GaugeMetricFamily(
+        "geartrain_feature_consistency_checked_timestamp_seconds",
+        "When served features were compared last.",
+        labels=("product",),
+    )
+    for product in host.products:
+        skew = host.skew(product)
+        if skew is None:
+            continue
+        compared.add_metric((product,), skew.cells)
+        checked.add_metric((product,), skew.checked_at.timestamp())
+        for cause, cells in skew.causes:
+            differing.add_metric((product, cause), cells)
+    yield from (compared, differing, checked)
 
 
 def _added(processes: Sequence[Counted]) -> dict[str, dict[Labels, list[float]]]:

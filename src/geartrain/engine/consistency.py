@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,7 @@ from geartrain.engine.decided import KEY, decisions_of
 from geartrain.engine.runs import note, noted
 from geartrain.engine.taken_again import Asked
 from geartrain.engine.workspace import Workspace
+from geartrain.errors import FeatureInvalid
 from geartrain.features.consistency import ConsistencyReport, Explanation, compare, differs, explain
 from geartrain.ports.lake import EVENT_TIME
 from geartrain.stats.intervals import CONFIDENCE, clopper_pearson
@@ -165,7 +167,11 @@ def consistency_findings(
     clause = contract.clause(CLAUSE)
     if clause is None or Stage.LIVE not in clause.stages:
         return ()
-    found = check_consistency(workspace, contract, release, now=now, latest=latest, log=log)
+    try:
+        found = check_consistency(workspace, contract, release, now=now, latest=latest, log=log)
+    except FeatureInvalid as error:
+        # Such as a function whose text was changed since the release: its values cannot be made again here.
+        return (judge(clause, None, stage=Stage.LIVE, now=now, reason=error.message),)
     note_consistency(workspace, found)
     measured = found.measurement
     if measured is None:
@@ -206,7 +212,7 @@ def note_consistency(workspace: Workspace, found: Consistency) -> None:
     note(workspace.root, found.product, _NOTE, told)
 
 
-def noted_consistency(workspace: Workspace, product: str) -> Mapping[str, object] | None:
+def noted_consistency(workspace: Workspace, product: str) -> Mapping[str, Any] | None:
     """The figures that `note_consistency` kept, or None."""
-    told: Mapping[str, object] | None = noted(workspace.root, product, _NOTE)
+    told: Mapping[str, Any] | None = noted(workspace.root, product, _NOTE)
     return told

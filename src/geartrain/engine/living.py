@@ -32,6 +32,7 @@ from geartrain.domain.finding import Finding
 from geartrain.domain.prediction import Decision, Outcome
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine.bundles import load_bundle
+from geartrain.engine.consistency import noted_consistency
 from geartrain.engine.hosting import served_of, typical_of
 from geartrain.engine.live_features import LiveFeatures
 from geartrain.engine.logbook import log_records
@@ -42,7 +43,7 @@ from geartrain.engine.workspace import Workspace
 from geartrain.errors import BundleTampered, GeartrainError, ProductUnknown
 from geartrain.monitoring.profile import from_bytes
 from geartrain.release.state import Judged, ReleaseRecord, ReleaseState
-from geartrain.serving.host import OutcomeStatus, ServingHost
+from geartrain.serving.host import FeatureSkew, OutcomeStatus, ServingHost
 from geartrain.serving.journal import LoggedDecision
 from geartrain.serving.log import LogLimits, PredictionLog
 from geartrain.serving.runtime import RawRow, Served
@@ -118,6 +119,7 @@ class Living:
             find_decision=self._find_decision,
             promises=self._promises,
             staleness=self._staleness,
+            skew=self._skew,
         )
 
     def begin(self) -> None:
@@ -345,6 +347,16 @@ class Living:
 
     def _staleness(self, product: str, now: datetime) -> float | None:
         return self._living(product).features.silent_s(now)
+
+    def _skew(self, product: str) -> FeatureSkew | None:
+        told = noted_consistency(self._workspace, product)
+        if told is None:
+            return None
+        return FeatureSkew(
+            cells=told["cells"],
+            causes=tuple(told["causes"].items()),
+            checked_at=datetime.fromisoformat(told["checked_at"]),
+        )
 
     def _promises(self, product: str) -> Sequence[tuple[Clause, Finding | None]]:
         living = self._living(product)

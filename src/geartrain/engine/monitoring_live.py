@@ -25,6 +25,7 @@ from geartrain.domain.prediction import Floats
 from geartrain.domain.wire import decode
 from geartrain.engine.arms import costs_of
 from geartrain.engine.bundles import load_bundle
+from geartrain.engine.consistency import consistency_findings
 from geartrain.engine.decided import (
     KNOWN_AT,
     TRUTH,
@@ -111,7 +112,13 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         _QUIET,
         [[one.incident, one.since.isoformat()] for one in seen.quiet],
     )
-    live = (*watch.findings(now=now), *_asked(workspace, contract, loaded, known, now=now))
+    live = (
+        *watch.findings(now=now),
+        *_asked(workspace, contract, loaded, known, now=now),
+        *consistency_findings(
+            workspace, contract, reign.release, now=now, log=log.tail(LATEST) if log.height else log
+        ),
+    )
     findings = _all_findings(contract, (*live, *feeds), now=now)
     _record(workspace, product, reign.release, findings, now=now)
     return Watched(

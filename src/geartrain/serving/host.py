@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from threading import Lock
@@ -42,6 +43,23 @@ Promises = Callable[[str], Sequence[tuple[Clause, Finding | None]]]
 Staleness = Callable[[str, datetime], float | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSkew:
+    """The latest check of served features against recomputed ones, for the metrics.
+
+    Attributes:
+        cells: Feature values compared.
+        causes: How many of them differ by cause; `unexplained` stands among them.
+    """
+
+    cells: int
+    causes: tuple[tuple[str, int], ...]
+    checked_at: datetime
+
+
+Skew = Callable[[str], FeatureSkew | None]
+
+
 class ServingHost:
     """What one serving process holds.
 
@@ -66,6 +84,7 @@ class ServingHost:
         find_decision: FindDecision | None = None,
         promises: Promises | None = None,
         staleness: Staleness | None = None,
+        skew: Skew | None = None,
     ) -> None:
         self.log = log
         self.now = now
@@ -75,6 +94,7 @@ class ServingHost:
         self._find_decision = find_decision
         self._promises = promises
         self._staleness = staleness
+        self._skew = skew
         self._lanes: Mapping[str, tuple[Lane, RowChecks]] = {}
         self._swapping = Lock()
         self._is_draining = False
@@ -159,6 +179,10 @@ class ServingHost:
     def stale_s(self, product: str, now: datetime) -> float | None:
         """How long the product's feeds have been silent, None where nobody watches."""
         return None if self._staleness is None else self._staleness(product, now)
+
+    def skew(self, product: str) -> FeatureSkew | None:
+        """What the latest check of the product's features said, None where there was none."""
+        return None if self._skew is None else self._skew(product)
 
     def find(self, product: str, decision: str) -> Decision | None:
         """A decision that was answered here, from the log or from the lake."""
