@@ -180,6 +180,12 @@ class ContractInvalid(GeartrainError):
         return document
 
 
+class ContractReplaced(GeartrainError):
+    """The folder's contract is one that signed words have replaced."""
+
+    code = "contract.replaced"
+
+
 class ExpressionInvalid(GeartrainError):
     """An expression over columns cannot be read or names an unknown column."""
 

@@ -255,9 +255,13 @@ def test_a_taken_port_is_told(the_shop, capsys):
 
 
 def test_up_serves_and_stops_cleanly(the_shop):
-    """`geartrain up` answers, makes rounds beside, and SIGTERM ends it and its children within seconds."""
-    with serving(the_shop.root, "--every", "1", verb="up") as (process, url):
+    """`geartrain up` answers, opens the room and makes rounds beside; SIGTERM ends it and its children within seconds."""
+    with serving(the_shop.root, "--every", "1", "--room-port", "0", verb="up") as (process, url):
         decided = httpx.post(url + PATH, json={"row": ROW})
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        first = next(line.split(": ", 1)[1].strip() for line in lines if line.startswith("the first account"))
+        assert "The first account" in httpx.get(first).text
         time.sleep(1.5)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)

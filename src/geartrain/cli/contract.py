@@ -1,4 +1,4 @@
-"""`geartrain contract`: check, show, compare."""
+"""`geartrain contract`: check, show, compare, pull."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from geartrain.cli.answer import Answer, answering
+from geartrain.cli.options import opened, product_option, workspace_option
 from geartrain.domain.digest import short
 
 path_argument = click.argument("path", type=click.Path(path_type=Path), default=Path())
@@ -15,7 +16,7 @@ path_argument = click.argument("path", type=click.Path(path_type=Path), default=
 
 @click.group()
 def contract() -> None:
-    """Check, show or compare contracts. PATH is a product.yaml or its folder."""
+    """Check, show, compare or pull contracts. PATH is a product.yaml or its folder."""
 
 
 @contract.command()
@@ -90,4 +91,36 @@ def diff(before: Path, after: Path) -> Answer:
         ok=not change.changes,
         result={"changes": change.changes, "must_sign": change.must_sign},
         text=describe(change),
+    )
+
+
+@contract.command()
+@product_option
+@workspace_option
+@answering
+def pull(folder: Path, workspace: Path | None) -> Answer:
+    """Write the contract in force into the product's folder.
+
+    The team may have changed it in the room. Words that stand only in your file are
+    kept beside it.
+    """
+    from geartrain.engine.folders import known_folders
+    from geartrain.engine.products import read_contract
+    from geartrain.engine.pulling import pull as pulled
+
+    space = opened(workspace)
+    known = {place: name for name, place in known_folders(space.root).items()}
+    # A folder that the workspace knows is named without being read: its file may be broken.
+    name = known.get(folder.resolve()) or read_contract(folder)[1].product.name
+    made = pulled(space, name, folder)
+    text = f"{name}: contract {short(made.contract)} " + (
+        "is written into the folder" if made.written else "stands in the folder already"
+    )
+    if made.kept is not None:
+        text += f"\nyour own words are kept as {made.kept.name}"
+    return Answer(
+        schema="contract-pull/1",
+        ok=True,
+        result={"contract": made.contract, "written": made.written, "kept": made.kept and str(made.kept)},
+        text=text,
     )

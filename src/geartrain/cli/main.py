@@ -23,10 +23,13 @@ from geartrain.errors import (
 #: Every verb group: where it lives and its line in the overview. Help must not import them.
 COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("geartrain.cli.new:new", "Begin a product, from a file of rows or from an example."),
-    "contract": ("geartrain.cli.contract:contract", "Check, show or compare contracts."),
+    "contract": ("geartrain.cli.contract:contract", "Check, show, compare or pull contracts."),
     "feasibility": ("geartrain.cli.feasibility:feasibility", "Ask whether the contract can be kept at all."),
     "ingest": ("geartrain.cli.ingest:ingest", "Take a batch of rows through the door into the lake."),
-    "features": ("geartrain.cli.features:features", "List features; is the model served what it learned from?"),
+    "features": (
+        "geartrain.cli.features:features",
+        "List features; is the model served what it learned from?",
+    ),
     "train": ("geartrain.cli.train:train", "Search for a model; every trial is in the ledger."),
     "compress": ("geartrain.cli.compress:compress", "Shrink the model until it fits the budget."),
     "evaluate": ("geartrain.cli.evaluate:evaluate", "Open the sealed rows and judge every clause."),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,14 +27,26 @@ PORT = 8800
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: a free one.")
 @click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), hidden=True)
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input ends.")
 @answering
-def room(workspace: Path | None, host: str, port: int, ready_file: Path | None) -> Answer:
+def room(
+    workspace: Path | None,
+    host: str,
+    port: int,
+    ready_file: Path | None,
+    with_parent: bool,  # noqa: FBT001 - click's way to give a flag
+) -> Answer:
     """Open the pages on which the team meets: promises, releases, reviews, incidents.
 
     The first account is opened with the code that is told here. To be reached under
     another name than this machine's own, set GEARTRAIN_ROOM_HOSTS (names, with commas);
-    behind TLS set GEARTRAIN_ROOM_SECURE=1.
+    behind TLS set GEARTRAIN_ROOM_SECURE=1. To let people sign in with an OpenID Connect
+    provider, set GEARTRAIN_OPENID_ISSUER, GEARTRAIN_OPENID_CLIENT_ID and
+    GEARTRAIN_OPENID_CLIENT_SECRET, and GEARTRAIN_OPENID_CLAIM where the name by which
+    contracts know a person does not stand in the claim `name`.
     """
+    if with_parent:
+        threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     made = room_of(workspace, os.environ)
     serve_room(
         made, host=host, port=port, ready_file=ready_file, tell=lambda line: click.echo(line, err=True)
@@ -99,4 +114,19 @@ def serve_room(
         if not made.accounts.people():
             tell(f"the first account: {url}/first?code={made.first_code}")
 
-    serve(create_room(made), host=host, port=port, on_ready=ready, ready_file=ready_file)
+    try:
+        serve(create_room(made), host=host, port=port, on_ready=ready, ready_file=ready_file)
+    except SystemExit as gave_up:
+        # The HTTP server's own way to say that it could not start.
+        raise SettingInvalid(
+            "the room cannot listen on this address",
+            where=f"{host}:{port}",
+            hint="another process may have the port; `--port 0` takes a free one",
+        ) from gave_up
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of standard input: whoever began this process holds the other end."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""`geartrain up`: API, worker and monitor, until somebody stops them."""
+"""`geartrain up`: API, room, worker and monitor, until somebody stops them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from geartrain.cli.answer import Answer, answering
 from geartrain.cli.options import opened, settings, workspace_option
+from geartrain.cli.room import PORT as ROOM_PORT
 from geartrain.cli.serving import LEVELS, serve_workspace
 from geartrain.cli.telling import PlainTeller
 from geartrain.domain.finding import Status
@@ -25,6 +26,14 @@ _LEAVE_S = 5.0
 @workspace_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
+@click.option(
+    "--room-port",
+    type=click.IntRange(0, 65535),
+    default=ROOM_PORT,
+    show_default=True,
+    help="Where the team's pages are; 0: a free one.",
+)
+@click.option("--no-room", is_flag=True, help="Without the team's pages.")
 @click.option(
     "--every",
     "every_s",
@@ -42,19 +51,28 @@ def up(
     workspace: Path | None,
     host: str,
     port: int,
+    room_port: int,
+    no_room: bool,  # noqa: FBT001 - click's way to give a flag
     every_s: float,
     level: str,
     ready_file: Path | None,
     resume_only: bool,  # noqa: FBT001 - click's way to give a flag
 ) -> Answer:
-    """Keep everything running: the API, a worker that goes on with cut-off runs, the monitor.
+    """Keep everything running: the API, the team's room, a worker that goes on with cut-off runs, the monitor.
 
-    Monitoring and retraining run in processes of their own, so they cost decisions no time.
+    Room, monitoring and retraining run in processes of their own, so they cost decisions no time.
     """
     if resume_only:
         return _resumed(workspace)
     root = settings(workspace).root
     rounds = _Rounds(root, every_s=every_s)
+    room = None if no_room else _RoomBeside(root, host=host, port=room_port)
+
+    def begin(_url: str) -> None:
+        if room is not None:
+            room.begin()
+        rounds.begin()
+
     try:
         served = serve_workspace(
             workspace,
@@ -62,9 +80,11 @@ def up(
             port=port,
             level=level,
             ready_file=ready_file,
-            on_ready=lambda _url: rounds.begin(),
+            on_ready=begin,
         )
     finally:
+        if room is not None:
+            room.end()
         rounds.end()
     result = {**served, "rounds": rounds.made}
     return Answer(schema="up/1", ok=True, result=result, text="stopped; every answered decision is kept")
@@ -84,6 +104,36 @@ def _resumed(workspace: Path | None) -> Answer:
         finally:
             flows.close()
     return Answer(schema="resumed/1", ok=True, result={"runs": done}, text="\n".join(done))
+
+
+class _RoomBeside:
+    """The room in a process of its own; where it cannot begin it says why, and decisions are answered all the same.
+
+    It holds the other end of a pipe and ends with this process, however that ends.
+    """
+
+    def __init__(self, root: Path, *, host: str, port: int) -> None:
+        self._arguments = ("room", "-w", str(root), "--host", host, "--port", str(port), "--with-parent")
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        """Begin; it tells its address, and the way to the first account, on standard error itself."""
+        self._child = subprocess.Popen(  # noqa: S603 - our own command line, without a shell
+            [sys.executable, "-m", "geartrain", *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def end(self) -> None:
+        """End it, and wait a little."""
+        if self._child is None:
+            return
+        self._child.terminate()
+        try:
+            self._child.wait(_LEAVE_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
 
 
 class _Rounds:

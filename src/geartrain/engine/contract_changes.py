@@ -30,7 +30,8 @@ from geartrain.domain.roles import Role
 from geartrain.engine.adopted import contract_in_force, read_contract_text
 from geartrain.engine.folders import known_folders
 from geartrain.engine.living import latest_findings
-from geartrain.engine.products import CONTRACT_FILE, read_contract
+from geartrain.engine.products import read_contract
+from geartrain.engine.pulling import put_contract
 from geartrain.engine.workspace import Workspace, stream_of
 from geartrain.errors import ContractInvalid, ContractUnreadable, LedgerConflict
 from geartrain.release.answers import Refusal
@@ -375,10 +376,7 @@ def _into_folder(workspace: Workspace, product: str, id_: str) -> None:
         # Somebody is writing there; `geartrain contract pull` fetches it when they are done.
         return
     if standing.id == said.base:
-        file = folder / CONTRACT_FILE
-        partial = file.with_name(f".{CONTRACT_FILE}.adopted")
-        partial.write_bytes(workspace.blobs.get(said.text))
-        partial.replace(file)
+        put_contract(folder, workspace.blobs.get(said.text))
 
 
 def _no(product: str, what: str, subject: str, reason: str, do: str) -> Refusal:

@@ -33,10 +33,11 @@ from geartrain.engine.lifting import trials_now, tried_on
 from geartrain.engine.mitigated import constrained
 from geartrain.engine.pooling import demand_committed, demand_recorded, open_pool
 from geartrain.engine.products import Product
+from geartrain.engine.pulling import replaced_by_proposal
 from geartrain.engine.refitting import refit
 from geartrain.engine.releasing import carry_out
 from geartrain.engine.workspace import Workspace
-from geartrain.errors import ReleaseRefused
+from geartrain.errors import ContractReplaced, ReleaseRefused
 from geartrain.evaluation.judging import Report, evaluate
 from geartrain.evaluation.lift import Lift, Tried, lift_of
 from geartrain.monitoring.profile import build as build_profile
@@ -49,10 +50,21 @@ from geartrain.stats.onnx_model import OnnxModel
 
 
 def adopt(workspace: Workspace, product: Product, *, now: datetime, actor: str) -> bool:
-    """Make the folder's contract the product's, where it is not already; whether it was new."""
+    """Make the folder's contract the product's, where it is not already; whether it was new.
+
+    Raises:
+        ContractReplaced: People signed another contract in the place of this one.
+    """
     adopted = adopted_contract(workspace, product.name)
     if adopted == product.contract.id:
         return False
+    if replaced_by_proposal(workspace, product.name, product.contract.id):
+        raise ContractReplaced(
+            "the folder still says a contract that the team has replaced",
+            where=product.name,
+            found=f"contract {short(product.contract.id)}; in force is {short(adopted or '')}",
+            hint="`geartrain contract pull` writes the one in force into the folder; to go back, propose it in the room",
+        )
     event = ContractAdopted(
         product=product.name,
         contract=product.contract.id,
