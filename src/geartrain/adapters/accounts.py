@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from geartrain.adapters.databases import connectable, database_url
 from geartrain.adapters.ledger_errors import told
 from geartrain.domain.accounts import Account, Invitation, Session, Token
 from geartrain.domain.wire import decode, encode
@@ -36,13 +36,15 @@ class SqlAccounts:
     """
 
     def __init__(self, url: str | Path, *, schema: str | None = None) -> None:
-        made = _database_url(url)
+        made = database_url(url)
         self._where = made.render_as_string(hide_password=True)
         self._sqlite = made.get_backend_name() == "sqlite"
         self._metadata = sa.MetaData(schema=schema)
         self._accounts, self._sessions, self._invitations, self._tokens = _tables(self._metadata)
         with told(self._where):
-            self._engine = self._connectable(made)
+            if self._sqlite:
+                _only_for_us(Path(made.database or ""))
+            self._engine = connectable(made, busy_timeout_s=10.0)
             with self._engine.begin() as connection:
                 self._only_one_writes(connection)
                 if schema is not None and not self._sqlite:
@@ -226,25 +228,14 @@ class SqlAccounts:
         else:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_KEY)))
 
-    def _connectable(self, url: sa.URL) -> sa.Engine:
-        if not self._sqlite:
-            return sa.create_engine(url, connect_args={"connect_timeout": 5}, pool_pre_ping=True)
-        assert url.database
-        file = Path(url.database)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
-        engine = sa.create_engine(url, connect_args={"timeout": 10})
-
-        @sa.event.listens_for(engine, "connect")
-        def durable(connection: Any, _entry: ConnectionPoolEntry) -> None:
-            connection.isolation_level = None  # BEGIN is said where something is written
-            for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-                connection.execute(f"PRAGMA {pragma}").close()
-
-        return engine
-
 
 _ADVISORY_KEY = 7_243_612
+
+
+def _only_for_us(file: Path) -> None:
+    """Make the file readable by its owner alone before SQLite makes it for everybody."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _text(noun: object) -> str:
@@ -253,15 +244,6 @@ def _text(noun: object) -> str:
 
 def _us(at: datetime) -> int:
     return round(at.timestamp() * 1e6)
-
-
-def _database_url(url: str | Path) -> sa.URL:
-    if isinstance(url, Path) or "://" not in url:
-        return sa.URL.create("sqlite", database=str(url))
-    made = sa.make_url(url)
-    return (
-        made.set(drivername="postgresql+psycopg") if made.drivername in {"postgresql", "postgres"} else made
-    )
 
 
 def _tables(metadata: sa.MetaData) -> tuple[sa.Table, sa.Table, sa.Table, sa.Table]:

@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from geartrain.adapters.databases import connectable, database_url
 from geartrain.adapters.ledger_errors import told
 from geartrain.domain.chain import GENESIS, link, told_again
 from geartrain.domain.digest import plain
@@ -46,7 +46,7 @@ class SqlLedger:
     """
 
     def __init__(self, url: str | Path, *, schema: str | None = None, busy_timeout_s: float = 10.0) -> None:
-        self._url = _database_url(url)
+        self._url = database_url(url)
         self._where = self._url.render_as_string(hide_password=True)
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self._busy_timeout_ms = int(busy_timeout_s * 1000)
@@ -54,7 +54,7 @@ class SqlLedger:
         self._metadata = sa.MetaData(schema=schema)
         self._events, self._head, self._layout = _tables(self._metadata)
         with told(self._where):
-            self._engine = self._connectable()
+            self._engine = connectable(self._url, busy_timeout_s=busy_timeout_s, on_begin=_begin)
             self._writing = self._engine.execution_options(geartrain_writes=True)
             self._prepare()
 
@@ -156,27 +156,6 @@ class SqlLedger:
                 hint="restore the ledger from a copy, and find out who changed it",
             )
 
-    def _connectable(self) -> sa.Engine:
-        if not self._sqlite:
-            return sa.create_engine(self._url, connect_args={"connect_timeout": 5}, pool_pre_ping=True)
-        if self._url.database and self._url.database != ":memory:":
-            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-        seconds = self._busy_timeout_ms / 1000
-        engine = sa.create_engine(self._url, connect_args={"timeout": seconds})
-
-        @sa.event.listens_for(engine, "connect")
-        def durable(connection: Any, _entry: ConnectionPoolEntry) -> None:
-            connection.isolation_level = None  # geartrain says BEGIN itself
-            for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-                connection.execute(f"PRAGMA {pragma}").close()
-
-        @sa.event.listens_for(engine, "begin")
-        def begin(connection: sa.Connection) -> None:
-            writes = connection.get_execution_options().get("geartrain_writes", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-        return engine
-
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         with self._writing.connect() as connection, connection.begin():
@@ -268,13 +247,10 @@ class SqlLedger:
             ) from error
 
 
-def _database_url(url: str | Path) -> sa.URL:
-    if isinstance(url, Path) or "://" not in url:
-        return sa.URL.create("sqlite", database=str(url))
-    made = sa.make_url(url)
-    return (
-        made.set(drivername="postgresql+psycopg") if made.drivername in {"postgresql", "postgres"} else made
-    )
+def _begin(connection: sa.Connection) -> None:
+    """Writers take SQLite's only lock at once; readers of a write-ahead log take none."""
+    writes = connection.get_execution_options().get("geartrain_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _tables(metadata: sa.MetaData) -> tuple[sa.Table, sa.Table, sa.Table]:

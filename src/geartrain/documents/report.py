@@ -12,7 +12,7 @@ from geartrain.documents.charts import (
     bar_chart,
     chart_style,
     event_shape,
-    interval_bar,
+    finding_bar,
     line_chart,
     reliability_chart,
     scatter_chart,
@@ -175,17 +175,7 @@ def _environment() -> Environment:
     from markupsafe import Markup
 
     def picture(finding: Finding) -> Markup:
-        # The drawing escapes every name itself; see the tests on hostile names.
-        return Markup(  # noqa: S704
-            interval_bar(
-                value=finding.value,
-                low=finding.low,
-                high=finding.high,
-                bound=finding.bound,
-                comparison=finding.comparison,
-                status=finding.status,
-            )
-        )
+        return Markup(finding_bar(finding))  # noqa: S704 - the drawing escapes every name; see the tests on hostile names
 
     def mark(kind: EventKind) -> Markup:
         return Markup(  # noqa: S704

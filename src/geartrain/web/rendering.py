@@ -12,8 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from geartrain.documents.charts import chart_style, interval_bar, line_chart
-from geartrain.documents.points import bar_chart, reliability_chart, scatter_chart
+from geartrain.documents.charts import (
+    bar_chart,
+    chart_style,
+    finding_bar,
+    line_chart,
+    reliability_chart,
+    scatter_chart,
+)
 from geartrain.documents.spelling import day, moment, number, share, size, span
 from geartrain.domain.digest import digest_bytes, short
 from geartrain.domain.finding import Finding, Status
@@ -79,17 +85,7 @@ def _environment() -> Environment:
     from markupsafe import Markup
 
     def picture(finding: Finding) -> Markup:
-        # The drawing escapes every name itself; see the tests on hostile names.
-        return Markup(  # noqa: S704
-            interval_bar(
-                value=finding.value,
-                low=finding.low,
-                high=finding.high,
-                bound=finding.bound,
-                comparison=finding.comparison,
-                status=finding.status,
-            )
-        )
+        return Markup(finding_bar(finding))  # noqa: S704 - the drawing escapes every name; see the tests on hostile names
 
     environment = Environment(
         loader=PackageLoader("geartrain.web", "templates"),
