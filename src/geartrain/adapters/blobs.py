@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from geartrain.adapters.full_disk import disk_full, took_no_more
@@ -57,6 +58,17 @@ class FileBlobs:
     def has(self, digest: str) -> bool:
         """Whether the bytes are here."""
         return bool(_DIGEST.fullmatch(digest)) and self._path(digest).is_file()
+
+    def digests(self) -> Iterator[str]:
+        """The names of all bytes that are here, sorted."""
+        return iter(sorted(path.name for path in self._root.glob("??/*") if _DIGEST.fullmatch(path.name)))
+
+    def erase(self, digest: str) -> bool:
+        """Remove the bytes named *digest* for good; see the port."""
+        if not self.has(digest):
+            return False
+        self._path(digest).unlink(missing_ok=True)
+        return True
 
     def _path(self, digest: str) -> Path:
         return self._root / digest[:2] / digest

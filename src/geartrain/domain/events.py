@@ -57,6 +57,24 @@ class RowsRepaired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowsErased:
+    """Everything that was kept about one person or thing was removed for good.
+
+    `entity` is the column that names it and `who` a keyed digest of its value, which tells
+    nobody whom it was about but lets the same request be recognised. `rows` counts what was
+    removed by where it lay, and `snapshots` are those that can no longer be rebuilt.
+    `erasure` counts the erasures of the same entity, this one included.
+    """
+
+    product: str
+    entity: str
+    who: str
+    rows: tuple[tuple[str, int], ...]
+    snapshots: tuple[str, ...]
+    erasure: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotTaken:
     """A view of the lake was fixed."""
 
@@ -385,6 +403,7 @@ Event = (
     ContractAdopted
     | BatchIngested
     | RowsRepaired
+    | RowsErased
     | SnapshotTaken
     | PoolsCommitted
     | TrialRecorded

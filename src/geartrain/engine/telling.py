@@ -24,7 +24,13 @@ def told_event(event: ev.Event) -> str:
             | ev.ProposalClosed()
         ):
             return _of_contract(event)
-        case ev.BatchIngested() | ev.RowsRepaired() | ev.SnapshotTaken() | ev.PoolsCommitted():
+        case (
+            ev.BatchIngested()
+            | ev.RowsRepaired()
+            | ev.RowsErased()
+            | ev.SnapshotTaken()
+            | ev.PoolsCommitted()
+        ):
             return _of_rows(event)
         case ev.TrialRecorded() | ev.PoolOpened() | ev.PoolAnswered():
             return _of_looks(event)
@@ -75,7 +81,9 @@ def _of_contract(
             assert_never(event)
 
 
-def _of_rows(event: ev.BatchIngested | ev.RowsRepaired | ev.SnapshotTaken | ev.PoolsCommitted) -> str:
+def _of_rows(
+    event: ev.BatchIngested | ev.RowsRepaired | ev.RowsErased | ev.SnapshotTaken | ev.PoolsCommitted,
+) -> str:
     match event:
         case ev.BatchIngested(batch=batch):
             return (
@@ -84,6 +92,12 @@ def _of_rows(event: ev.BatchIngested | ev.RowsRepaired | ev.SnapshotTaken | ev.P
             )
         case ev.RowsRepaired():
             return f"{event.source}: {event.repaired:,} rows repaired, {event.still_bad:,} still bad"
+        case ev.RowsErased():
+            rows = sum(count for _, count in event.rows)
+            lost = (
+                f"; {len(event.snapshots):,} snapshots cannot be rebuilt any more" if event.snapshots else ""
+            )
+            return f"{rows:,} rows about one {event.entity} erased for good{lost}"
         case ev.SnapshotTaken():
             return f"snapshot {short(event.id)} of {event.snapshot.rows:,} rows fixed"
         case ev.PoolsCommitted():

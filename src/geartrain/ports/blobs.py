@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -25,3 +26,9 @@ class Blobs(Protocol):
 
     def has(self, digest: str) -> bool:
         """Whether the bytes are here."""
+
+    def digests(self) -> Iterator[str]:
+        """The names of all bytes that are here, sorted."""
+
+    def erase(self, digest: str) -> bool:
+        """Remove the bytes named *digest* for good; False if there are none."""

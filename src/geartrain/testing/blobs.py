@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from geartrain.domain.digest import digest_bytes
 from geartrain.errors import BundleTampered, ReleaseUnknown
@@ -34,6 +34,14 @@ class MemoryBlobs:
         """Whether the bytes are here."""
         return digest in self.kept
 
+    def digests(self) -> Iterator[str]:
+        """The names of all bytes that are here, sorted."""
+        return iter(sorted(self.kept))
+
+    def erase(self, digest: str) -> bool:
+        """Remove the bytes named *digest* for good; see the port."""
+        return self.kept.pop(digest, None) is not None
+
 
 def check_blobs(make: Callable[[], Blobs]) -> None:
     """Hold a blob store to its port; *make* opens an empty one.
@@ -48,6 +56,11 @@ def check_blobs(make: Callable[[], Blobs]) -> None:
         assert blobs.put(content) == name, "a put may be repeated"
         assert blobs.get(name) == content, "what was put comes back byte for byte"
         assert blobs.has(name), "what was put is there"
+    erased, kept = blobs.put(b"to go"), blobs.put(b"to stay")
+    assert {erased, kept} <= set(blobs.digests()), "what is here is listed"
+    assert (blobs.erase(erased), blobs.erase(erased)) == (True, False), "bytes are erased once"
+    assert not blobs.has(erased), "and are gone"
+    assert blobs.has(kept), "others stay"
     for unknown in ("0" * 64, "../../etc/passwd", "", "A" * 64):
         assert not blobs.has(unknown), "what was not put is not there"
         try:

@@ -54,7 +54,7 @@ class MemoryLake:
             held.column(column).cast(pa.string()), value_set=pa.array(sorted(values), pa.string())
         )
         self.held[table] = held.filter(pc.invert(pc.fill_null(named, fill_value=False)))
-        gone = held.num_rows - self.held[table].num_rows
+        gone = int(held.num_rows - self.held[table].num_rows)
         self._erasures += bool(gone)
         return gone
 
