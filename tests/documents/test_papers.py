@@ -63,8 +63,10 @@ def test_the_limits_come_first(samples) -> None:
     kept = sum(one.status is Status.KEPT for one in facts.findings)
     assert 0 < kept < len(facts.findings)
     assert paper.lead == (
-        f"This release is proposed, not live. {kept} of {len(facts.findings)} promises are kept;"
-        " 2 of 4 roles have signed.",
+        (
+            f"This release is proposed, not live. {kept} of {len(facts.findings)} promises are kept;"
+            " 2 of 4 roles have signed."
+        ),
     )
 
 
