@@ -108,6 +108,12 @@ def reading_of(workspace: Workspace, release: str) -> Reading | None:
         return None
 
 
+def live_reading(workspace: Workspace, product: str) -> Reading | None:
+    """The release that answers now, as people read it; None where none does, or it cannot be read."""
+    champion = workspace.releases(product).champion
+    return reading_of(workspace, champion) if champion else None
+
+
 @lru_cache(maxsize=_KEPT)
 def _read(workspace: Workspace, release: str) -> Reading:
     loaded = load_bundle(workspace, release)

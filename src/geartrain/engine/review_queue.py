@@ -25,7 +25,7 @@ from geartrain.domain.features import FeatureType
 from geartrain.domain.prediction import Floats
 from geartrain.domain.rule import DecisionRule
 from geartrain.engine.logbook import DECISIONS, FEATURE, SHADOWS
-from geartrain.engine.release_words import Reading, reading_of
+from geartrain.engine.release_words import Reading, live_reading
 from geartrain.engine.rows import frame_of, table_of
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import ExpressionInvalid
@@ -210,8 +210,7 @@ def _times(workspace: Workspace, table: str, since: datetime | None, until: date
 
 def _pool(workspace: Workspace, contract: Contract, since: datetime, until: datetime, *, seed: int) -> _Pool:
     product = contract.product.name
-    champion = workspace.releases(product).champion
-    reading = reading_of(workspace, champion) if champion else None
+    reading = live_reading(workspace, product)
     features = tuple(FEATURE + one for one in reading.features) if reading else ()
     needed = _needed(contract, reading)
     asked = tuple(one for one in needed if FEATURE + one not in features)

@@ -327,9 +327,11 @@ def _agreement(about: str, said: Sequence[Answer]) -> Agreement:
     told = [one for one in mine if one.verdict is not Verdict.CANNOT_TELL]
     share = None
     if told:
+        decisions = [one.decision for one in told]
+        repeated = len(set(decisions)) < len(decisions)
         share = proportion(
             np.array([one.verdict is Verdict.AGREE for one in told]),
-            groups=np.array([one.decision for one in told]),
+            groups=np.array(decisions) if repeated else None,
         )
     return Agreement(about=str(about), share=share, cannot_tell=len(mine) - len(told))
 
