@@ -185,7 +185,7 @@ def test_a_file_that_is_no_bus_is_said(tmp_path):
     """Somebody else's bytes are not taken for a bus, and a lock held for too long is told."""
     path = tmp_path / "bus.db"
     path.write_bytes(b"this is not a database at all, but it is long enough to be looked at" * 20)
-    with pytest.raises(BusUnavailable, match="does not answer as a bus"):
+    with pytest.raises(BusUnavailable, match="does not answer as the bus"):
         SqliteBus(path)
     bus = SqliteBus(tmp_path / "other.db", busy_timeout_s=0.05)
     other = sqlite3.connect(tmp_path / "other.db", isolation_level=None)

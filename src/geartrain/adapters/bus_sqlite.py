@@ -16,18 +16,16 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Condition, Lock, local
 from typing import IO
 from zlib import crc32
 
-from geartrain.adapters.full_disk import disk_full
+from geartrain.adapters.sqlite_files import open_file, told
 from geartrain.errors import BusUnavailable, GeartrainError, WorkspaceBusy
 from geartrain.ports.bus import Member, Message
 
-#: SQLite says FULL for ENOSPC, and an I/O error for a quota or file size limit that was met.
-_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE"})
 #: How often a reader looks for what other processes wrote.
 _LOOK_S = 0.004
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]")
@@ -209,34 +207,14 @@ class SqliteBus:
     def _own_connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(
-                self._path, timeout=self._busy_s, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection = open_file(self._path, busy_timeout_s=self._busy_s)
             self._own.connection = connection
             with self._gate:
                 self._all.append(connection)
         return connection
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        where = str(self._path)
-        try:
-            yield
-        except sqlite3.Error as error:
-            name = getattr(error, "sqlite_errorname", "") or ""
-            if name in _FULL:
-                raise disk_full(where, error) from error
-            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                raise BusUnavailable(
-                    "another process has been writing to the bus for too long",
-                    where=where, found=str(error), hint="try again in a moment",
-                ) from error  # fmt: skip
-            raise BusUnavailable(
-                "the bus's file does not answer as a bus",
-                where=where, found=str(error), hint="check that it is there, whole, and may be written to",
-            ) from error  # fmt: skip
+    def _told(self) -> AbstractContextManager[None]:
+        return told(self._path, "the bus", BusUnavailable)
 
 
 class SqliteSubscription:

@@ -156,6 +156,15 @@ class OnlineFeatures:
             self._finish(found, row)
         return found
 
+    def columns_read(self, source: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The columns of *source* that the state needs of each event, and the expressions over them."""
+        streams = self.sources[source].streams
+        slots = [slot for one in streams for slot in one.stream.slots]
+        texts = frozenset(text for slot in slots for text in (slot.column, slot.where) if text is not None)
+        names = {self.sources[source].key, *(one.stream.member for one in streams)}
+        plain = frozenset(names.union(*map(columns_read, texts)))
+        return plain, texts - plain
+
     def evict(self, now_us: int, *, lateness_us: int = 0) -> None:
         """Forget what no read from *now_us* - *lateness_us* on can reach.
 
