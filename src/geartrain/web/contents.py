@@ -5,6 +5,7 @@ from __future__ import annotations
 from geartrain.web.pages import (
     fairness,
     features,
+    feeds,
     incidents,
     ledger,
     over_time,
@@ -31,6 +32,7 @@ _ALL = (
     fairness,
     incidents,
     ledger,
+    feeds,
 )
 
 PAGES: tuple[Page, ...] = tuple(page for module in _ALL for page in module.PAGES)
