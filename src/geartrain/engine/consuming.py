@@ -158,6 +158,11 @@ class Consumer:
             self._loose.pop(partition, None)
             self._store.release(partition)
 
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that this consumer feeds now."""
+        return frozenset(self._next)
+
     # The work.
 
     def step(self, *, timeout_s: float) -> int:

@@ -132,10 +132,10 @@ def check_bus(make: Callable[[], Bus], *, one_member: bool = True) -> None:
 
 
 def read_messages(
-    bus: Bus, topic: str, *, wanted: int, group: str = "g", begins: Mapping[int, int] | None = None
+    bus: Bus, topic: str, *, wanted: int, group: str = "", begins: Mapping[int, int] | None = None
 ) -> list[Message]:
     """The first *wanted* messages that a new member gets."""
-    subscription = bus.subscribe(topic, group=group, member=Reader(begins))
+    subscription = bus.subscribe(topic, group=group or topic, member=Reader(begins))
     found: list[Message] = []
     try:
         for _ in range(int(PATIENCE_S / 0.1)):
@@ -198,7 +198,7 @@ def _check_threads(bus: Bus) -> None:
 def _check_leaving(bus: Bus) -> None:
     bus.publish("leaving", [("k", b"1")])
     reader = Reader()
-    subscription = bus.subscribe("leaving", group="g", member=reader)
+    subscription = bus.subscribe("leaving", group="leaving", member=reader)
     for _ in range(int(PATIENCE_S / 0.1)):
         if subscription.poll(most=10, timeout_s=0.1):
             break
