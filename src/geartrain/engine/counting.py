@@ -15,6 +15,8 @@ from concurrent.futures import TimeoutError as TooSlow
 from pathlib import Path
 from threading import Lock
 
+from geartrain.domain.digest import digest_bytes
+
 #: The folder of counts, below the workspace's root.
 FOLDER = "counts"
 #: The first look waits so long for its count, a later one so long before it shows the older count.
@@ -38,10 +40,11 @@ def counted(file: Path, key: str, make: Callable[[], bytes]) -> tuple[bytes | No
 
 def _held(file: Path) -> tuple[str, bytes] | None:
     try:
-        key, _, content = file.read_bytes().partition(b"\n")
+        head, _, content = file.read_bytes().partition(b"\n")
     except FileNotFoundError:
         return None
-    return key.decode("ascii", errors="replace"), content
+    key, _, sealed = head.decode("ascii", errors="replace").partition(" ")
+    return (key, content) if sealed == digest_bytes(content) else None
 
 
 def _begun(file: Path, key: str, make: Callable[[], bytes]) -> Future[bytes]:
@@ -64,5 +67,5 @@ def _keep(file: Path, key: str, content: bytes) -> None:
     """Written whole or not at all; it need not survive a loss of power."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_bytes(key.encode("ascii") + b"\n" + content)
+    partial.write_bytes(f"{key} {digest_bytes(content)}\n".encode("ascii") + content)
     partial.replace(file)
