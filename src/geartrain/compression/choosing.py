@@ -77,12 +77,16 @@ def choose(
     margin: float = 0.05,
     confidence: float = 0.95,
     worst: float | None = None,
+    most_bytes: int | None = None,
 ) -> Choice:
     """Choose among *measured*, of which the first is the reference.
 
     A variant may be chosen if its decisions are proven not to cost more than *margin* of
     the reference's cost more, and if no blocking clause is further from kept than under
     the reference. Of these the one that breaks fewest clauses wins, then the smallest.
+    With a size budget *most_bytes* a variant that fits it comes before one that does not,
+    and of those that fit the surest wins, whose cost may rise least: to be smaller than
+    the budget buys nothing.
     *worst* is the most that one changed decision can cost (see `worst_change`): without
     it, decisions that never differed count as proven equal. The confidence is not
     adjusted for the number of variants; the one chosen is judged again on `verdict`.
@@ -98,7 +102,14 @@ def choose(
         for one in measured[1:]
     }
     fit = [one for one in measured[1:] if tested[one.name].proven and not _worse_clauses(one, reference)]
-    best = min([reference, *fit], key=lambda one: (_broken(one), one.speed.size_bytes))
+
+    def order(one: Measured) -> tuple[float, ...]:
+        size = one.speed.size_bytes
+        if most_bytes is None or size > most_bytes:
+            return (_broken(one), most_bytes is not None, size, 0.0)
+        return (_broken(one), False, tested[one.name].upper if one is not reference else 0.0, size)
+
+    best = min([reference, *fit], key=order)
     rows = tuple(
         Judged(
             name=one.name,
@@ -110,7 +121,7 @@ def choose(
             not_worse=one is reference or tested[one.name].proven,
             on_front=not any(_dominates(other, one) for other in measured),
             chosen=one is best,
-            reason=_reason(one, reference, best, tested.get(one.name), margin),
+            reason=_reason(one, reference, best, tested.get(one.name), margin, most_bytes),
         )
         for one in measured
     )
@@ -206,7 +217,14 @@ def _dominates(one: Measured, other: Measured) -> bool:
     return all(a <= b for a, b in zip(ours, theirs, strict=True)) and ours != theirs
 
 
-def _reason(one: Measured, reference: Measured, best: Measured, test: _Test | None, margin: float) -> str:
+def _reason(
+    one: Measured,
+    reference: Measured,
+    best: Measured,
+    test: _Test | None,
+    margin: float,
+    most_bytes: int | None,
+) -> str:
     if test is None:
         return "the reference; no smaller variant is proven as good" if one is best else "the reference"
     if not test.proven:
@@ -219,6 +237,10 @@ def _reason(one: Measured, reference: Measured, best: Measured, test: _Test | No
         return f"{smaller:.0%} smaller, cost proven to rise by at most {margin:.0%}, no clause worse"
     if _broken(one) > _broken(best):
         return f"proven as good, but {best.name} breaks fewer clauses"
+    if most_bytes is not None and best.speed.size_bytes <= most_bytes:
+        if one.speed.size_bytes > most_bytes:
+            return f"proven as good, but larger than the {most_bytes / 1e3:,.0f} kB of the budget"
+        return f"proven as good, but the cost of {best.name} is surer"
     return f"proven as good, but {best.name} is smaller"
 
 

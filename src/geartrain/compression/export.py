@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from geartrain.compression.graph import calibrator_nodes, reachable, renamed
+from geartrain.compression.neural_export import converted_net, is_network
 from geartrain.domain.task import Task
 from geartrain.errors import ModelNotExportable
 from geartrain.stats.fitted import Fitted, is_lightgbm
@@ -36,9 +37,11 @@ def to_onnx(fitted: Fitted, columns: tuple[str, ...]) -> bytes:
     """
     from onnx import TensorProto, helper
 
-    core = _converted(fitted, len(columns))
+    net = is_network(fitted.estimator)
+    core = converted_net(fitted, len(columns)) if net else _converted(fitted, len(columns))
+    opsets = {one.domain: one.version for one in core.opset_import} if net else OPSETS
     has_classes = fitted.task.has_classes
-    answer = core.graph.output[1 if has_classes else 0].name
+    answer = core.graph.output[1 if has_classes and not net else 0].name
     final = PROBABILITIES if has_classes else VALUE
     nodes, constants = list(core.graph.node), list(core.graph.initializer)
     answer = renamed(nodes, answer, "core_answer")
@@ -63,7 +66,7 @@ def to_onnx(fitted: Fitted, columns: tuple[str, ...]) -> bytes:
     )
     model = helper.make_model(
         graph,
-        opset_imports=[helper.make_opsetid(domain, version) for domain, version in sorted(OPSETS.items())],
+        opset_imports=[helper.make_opsetid(domain, version) for domain, version in sorted(opsets.items())],
         ir_version=IR_VERSION,
         producer_name="geartrain",
     )

@@ -22,8 +22,11 @@ def parity(
     columns: Columns,
     *,
     tolerance: float = SAME_VALUE,
+    candidate_rule: DecisionRule | None = None,
 ) -> Parity:
     """Compare row by row; an abstention agrees with an abstention.
+
+    *candidate_rule* is the candidate's own, where its threshold was chosen again.
 
     For a regression, values within *tolerance* of each other relative to the larger of
     the reference's value and its spread are one decision.
@@ -38,7 +41,8 @@ def parity(
         )
     change = np.abs(reference.values - candidate.values)
     if rule.task.has_classes:
-        same = decide(rule, reference, columns).actions == decide(rule, candidate, columns).actions
+        ours = decide(rule, reference, columns).actions
+        same = ours == decide(candidate_rule or rule, candidate, columns).actions
     else:
         size = np.maximum(np.abs(reference.values), reference.values.std())
         same = (change <= tolerance * size)[:, 0]

@@ -71,6 +71,12 @@ class Bench:
     lineage: Lineage
     monotone: tuple[int, ...]
 
+    @property
+    def unlabelled(self) -> NDArray[np.float32]:
+        """The rows whose truth nobody knows, shape (m, columns): they are in no pool, and may teach a student."""
+        unknown = self.truth < 0 if self.classes else np.isnan(self.truth.astype(np.float64))
+        return self.matrix[unknown]
+
     def examples(self, pool: Pool) -> Examples:
         """The rows of *pool* for training and choosing."""
         places = self.split.of(pool)
@@ -147,6 +153,7 @@ def fitted_of(builder: Builder, document: Document, bench: Bench, changes: Mappi
             bench.rule,
             folds=bench.split.folds,
             monotone=bench.monotone,
+            unlabelled=bench.unlabelled,
         )
     return builder.fitted[name]
 

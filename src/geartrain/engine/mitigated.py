@@ -9,10 +9,11 @@ from typing import Any
 from geartrain.domain.clause import Parameter
 from geartrain.domain.contract import Contract
 from geartrain.domain.rule import DecisionRule
+from geartrain.engine.shaped import shaped_fit
 from geartrain.errors import TrainingImpossible
 from geartrain.stats.fitted import Fitted
+from geartrain.stats.tree_model import Matrix
 from geartrain.training.examples import Examples, Folds
-from geartrain.training.fitting import fit
 from geartrain.training.mitigating import Mitigation, Untried, mitigated_fit
 from geartrain.training.recipe import Recipe
 
@@ -27,17 +28,29 @@ def model_of_run(
     *,
     folds: Folds = (),
     monotone: tuple[int, ...] = (),
+    unlabelled: Matrix | None = None,
 ) -> Fitted:
     """The recipe fitted on *examples*, under the mitigation that the run's *document* names, if any.
 
-    *rule* is the costs' own; the same arguments give the same model.
+    *rule* is the costs' own; the same arguments give the same model. *unlabelled* rows
+    teach a student beside the labelled ones, where *settings* are those of a student.
 
     Raises:
         TrainingImpossible: These rows cannot train it, or no longer allow the mitigation.
     """
     told, seed = document.get("mitigation"), document["seed"]
     if told is None or told["kind"] == Mitigation.THRESHOLDS:
-        return fit(recipe, settings, examples, rule, seed=seed, folds=folds, monotone=monotone)
+        return shaped_fit(
+            recipe,
+            settings,
+            examples,
+            rule,
+            reference=document["settings"],
+            seed=seed,
+            folds=folds,
+            monotone=monotone,
+            unlabelled=unlabelled,
+        )
     clause = contract.clause(told["clause"])
     assert clause is not None
     kind = Mitigation(told["kind"])

@@ -16,6 +16,7 @@ import numpy as np
 
 from geartrain.compression.export import to_onnx
 from geartrain.compression.measuring import measure
+from geartrain.compression.quantizing import Format, reformatted
 from geartrain.domain.digest import digest_bytes
 from geartrain.domain.events import ModelTrained
 from geartrain.domain.model import ModelVersion, Speed
@@ -47,8 +48,10 @@ def refit(builder: Builder, document: Document, bench: Bench) -> tuple[Document,
         examples,
         bench.rule,
         monotone=bench.monotone,
+        unlabelled=bench.unlabelled,
     )
-    content = to_onnx(fitted, bench.encoding.columns)
+    form = Format(document.get("format", Format.FLOAT32))
+    content = reformatted(to_onnx(fitted, bench.encoding.columns), form, examples.matrix)
     judged = decode(blobs.get(document["model_noun"]), ModelVersion)
     model = replace(
         judged,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
+
+import numpy as np
 
 from geartrain.compression.budgeting import budget_findings
 from geartrain.compression.choosing import Choice, Measured, choose, worst_change
+from geartrain.compression.export import to_onnx
 from geartrain.compression.measuring import measure
 from geartrain.compression.parity import parity
+from geartrain.compression.paths import ServingPath, measure_paths
+from geartrain.compression.rechoosing import matched
 from geartrain.compression.variants import REFERENCE, Variant, variants
 from geartrain.domain.clause import Parameter, Stage
 from geartrain.domain.digest import digest_bytes
@@ -28,6 +33,7 @@ from geartrain.engine.bench import (
 )
 from geartrain.engine.mitigated import constrained, rule_of_run
 from geartrain.engine.pooling import meter_of, open_pool, taught_losses
+from geartrain.engine.shape_search import most_bytes, searched
 from geartrain.engine.workspace import Workspace
 from geartrain.evaluation.judging import evaluate
 from geartrain.stats.fitted import Fitted
@@ -61,23 +67,47 @@ def shape(builder: Builder, document: Document) -> Document:
         purpose="choose the variant",
         now=now,
     )
+    free = not constrained(document)
+    thorough = bool(document.get("thorough"))
+    changes = None
+    if free and thorough:
+        size = len(to_onnx(fitted, bench.encoding.columns))
+        changes = searched(builder, document, bench, rule, fitted, size) or None
     made = variants(
-        fitted, bench.encoding.columns, examples.matrix, refit=None if constrained(document) else refit
+        fitted,
+        bench.encoding.columns,
+        examples.matrix,
+        refit=refit if free else None,
+        changes=changes,
+        taught=bench.examples(Pool.SEARCH).matrix,
     )
+    rules = _rules(rule, made, examples)
     about_rows: dict[object, object] = {}
     measured = [
-        _measured(builder, bench, rule, document, one, made[0], examples, about_rows=about_rows, now=now)
-        for one in builder.teller.track(made, label="measuring variants", total=len(made))
+        _measured(
+            builder,
+            bench,
+            rules[place],
+            document,
+            one,
+            made[0],
+            examples,
+            rule,
+            about_rows=about_rows,
+            now=now,
+        )
+        for place, one in enumerate(builder.teller.track(made, label="measuring variants", total=len(made)))
     ]
-    looks = _record_looks(builder, document, bench, rule, made, measured, now=now)
+    looks = _record_looks(builder, document, bench, rules, made, measured, now=now)
     choice = choose(
         measured,
         seed=document["seed"],
         margin=MARGIN,
         worst=worst_change(rule, examples.columns, len(examples)),
+        most_bytes=most_bytes(builder.contract) if thorough else None,
     )
     models = {one.name: _version(builder, document, bench, one) for one in made}
-    chosen = next(one for one in made if one.name == choice.chosen)
+    place, chosen = next((i, one) for i, one in enumerate(made) if one.name == choice.chosen)
     _record_variants(builder, choice, models, now=now)
     builder.teller.say(_chosen_sentence(choice))
     blobs = builder.workspace.blobs
@@ -89,19 +119,42 @@ def shape(builder: Builder, document: Document) -> Document:
         "model": models[choice.chosen].id,
         "model_noun": blobs.put(encode(models[choice.chosen])),
         "onnx": blobs.put(chosen.onnx),
+        "reference_onnx": blobs.put(made[0].onnx),
+        "format": chosen.form.value,
+        "class_weights": list(rules[place].class_weights),
+        "reference_weights": list(rule.class_weights),
         "native": blobs.put(chosen.fitted.text.encode()) if chosen.fitted.text else None,
-        "rule": blobs.put(encode(rule)),
-        "speed": encode(next(one.speed for one in measured if one.name == choice.chosen)).decode(),
+        "rule": blobs.put(encode(rules[place])),
+        "speed": encode(measured[place].speed).decode(),
+        "paths": [list(asdict(one).items()) for one in serving_paths(builder, fitted, made[0], examples)]
+        if thorough
+        else [],
         "choice": blobs.put(encode(choice)),
         "trials_recorded": list(dict.fromkeys([*document["trials_recorded"], *looks])),
     }
+
+
+def _rules(rule: DecisionRule, made: Sequence[Variant], examples: Examples) -> list[DecisionRule]:
+    """The threshold of each variant: the reference's, or the one at which it acts as often, where that costs less.
+
+    A threshold with no reason but these rows has to be better by more than a standard error.
+    """
+    priced = priced_rows(rule, examples)
+    found = [rule]
+    for one in made[1:]:
+        other = matched(rule, made[0].answers, one.answers, examples.columns)
+        if other is not None:
+            gain = (row_costs(rule, one.answers, examples) - row_costs(other, one.answers, examples))[priced]
+            other = other if gain.mean() > gain.std() / np.sqrt(len(gain)) else None
+        found.append(other or rule)
+    return found
 
 
 def _record_looks(
     builder: Builder,
     document: Document,
     bench: Bench,
-    rule: DecisionRule,
+    rules: Sequence[DecisionRule],
     made: Sequence[Variant],
     measured: Sequence[Measured],
     *,
@@ -109,9 +162,9 @@ def _record_looks(
 ) -> list[str]:
     """Each variant's look at `select`, a trial of its own, with the figure that the meter shows of it."""
     product, meter = builder.contract.product.name, meter_of(builder, document, bench, now=now)
-    places = priced_rows(rule, bench.examples(Pool.SELECT))
+    places = priced_rows(rules[0], bench.examples(Pool.SELECT))
     found: list[str] = []
-    for variant, seen in zip(made, measured, strict=True):
+    for variant, seen, rule in zip(made, measured, rules, strict=True):
         asked = trial_of(
             variant.fitted,
             bench.lineage,
@@ -143,6 +196,7 @@ def _measured(
     variant: Variant,
     reference: Variant,
     examples: Examples,
+    reference_rule: DecisionRule,
     *,
     about_rows: dict[object, object],
     now: datetime,
@@ -168,12 +222,27 @@ def _measured(
     return Measured(
         name=variant.name,
         speed=speed,
-        parity=parity(reference.answers, variant.answers, rule, examples.columns),
+        parity=parity(
+            reference.answers, variant.answers, reference_rule, examples.columns, candidate_rule=rule
+        ),
         costs=row_costs(rule, variant.answers, examples),
         findings=(
             *report.findings,
             *budget_findings(builder.contract, speed, stage=Stage.COMPRESSION, now=now),
         ),
+    )
+
+
+def serving_paths(
+    builder: Builder, fitted: Fitted, reference: Variant, examples: Examples
+) -> tuple[ServingPath, ...]:
+    """How long one row takes by each way of asking the very same model: what is gained before anything is changed."""
+    return measure_paths(
+        fitted,
+        reference.onnx,
+        examples.matrix[:TIMED_ROWS],
+        clock=builder.clock_ns,
+        repeats=builder.timings // 4,
     )
 
 

@@ -121,6 +121,11 @@ def _built_in(algorithm: str, settings: Mapping[str, Parameter], *, task: Task) 
         import lightgbm
 
         return lightgbm.LGBMClassifier(**settings) if task.has_classes else lightgbm.LGBMRegressor(**settings)
+    if algorithm == "torch":
+        from geartrain.training.neural import Network, torch_or_refused
+
+        torch_or_refused()
+        return Network(**settings, values=not task.has_classes)  # type: ignore[arg-type]
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
 
@@ -148,12 +153,20 @@ def _made_deterministic(estimator: Any, *, seed: int, cells: int, monotone: tupl
         )
         if any(monotone):
             estimator.set_params(monotone_constraints=list(monotone))
+    _seed_skorch(estimator, seed)
     open_seeds = {
         name: seed
         for name, value in estimator.get_params(deep=True).items()
         if name.rsplit("__", 1)[-1] == "random_state" and value is None
     }
     return estimator.set_params(**open_seeds) if open_seeds else estimator
+
+
+def _seed_skorch(estimator: Any, seed: int) -> None:
+    """Give PyTorch's own dice the *seed* where a net of skorch's is about to be taught; it has no seed of its own."""
+    skorch, torch = sys.modules.get("skorch"), sys.modules.get("torch")
+    if skorch is not None and torch is not None and isinstance(estimator, skorch.NeuralNet):
+        torch.manual_seed(seed)
 
 
 def _below_the_face(text: str) -> list[tuple[str, str]]:

@@ -48,7 +48,7 @@ def fit(
         raw, _ = cross_fitted(recipe, params, examples, rule, folds=folds, seed=seed, monotone=monotone)
         judged = ~np.isnan(raw[:, 0])
         calibrator = _calibrator(recipe.calibrate, raw[judged], examples.truth[judged])
-    estimator = _taught(recipe, params, examples, rule, seed=seed, monotone=monotone)
+    estimator = taught_estimator(recipe, params, examples, rule, seed=seed, monotone=monotone)
     if rule.task.has_classes and len(estimator.classes_) < len(rule.classes):
         missing = sorted(set(range(len(rule.classes))) - set(estimator.classes_.tolist()))
         raise TrainingImpossible(
@@ -93,7 +93,7 @@ def cross_fitted(
         lesson = examples.take(teach)
         if width and len(np.unique(lesson.truth)) < 2:
             continue
-        estimator = _taught(recipe, params, lesson, rule, seed=seed, monotone=monotone)
+        estimator = taught_estimator(recipe, params, lesson, rule, seed=seed, monotone=monotone)
         answers[judge] = raw_values(estimator, examples.matrix[judge], width=width)
         written_out = resolved(estimator, recipe)
     if np.isnan(answers).all():
@@ -209,7 +209,7 @@ def _calibrator(kind: Calibration, values: Floats, truth: Any) -> Calibrator:
     return fitting(values, truth.astype(np.int64))
 
 
-def _taught(
+def taught_estimator(
     recipe: Recipe,
     params: Mapping[str, Parameter],
     examples: Examples,
@@ -218,6 +218,12 @@ def _taught(
     seed: int,
     monotone: tuple[int, ...],
 ) -> Any:
+    """The recipe's estimator, taught on *examples* with the weights that the recipe asks for.
+
+    Raises:
+        TrainingImpossible: The estimator refuses these rows.
+        ProductCodeBroken: The recipe's function cannot build its estimator.
+    """
     estimator = estimator_of(
         recipe, params, task=rule.task, seed=seed, cells=examples.matrix.size, monotone=monotone
     )

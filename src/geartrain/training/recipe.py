@@ -17,7 +17,7 @@ from geartrain.errors import ProductCodeBroken
 #: Gets the parameters of one trial and a seed, returns an unfitted estimator.
 Builder = Callable[[Mapping[str, Parameter], int], Any]
 
-BUILT_IN = ("lightgbm", "logistic", "random-forest", "ridge")
+BUILT_IN = ("lightgbm", "logistic", "random-forest", "ridge", "torch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
