@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
+import pyarrow.compute as pc
 
 from geartrain.documents.spelling import moment, number
 from geartrain.domain.columns import as_text, texts_of
@@ -185,13 +186,14 @@ def _logged(
     """The log's row; found by its time, which is looked up by its id where nobody knows it."""
     table = table_of(product, DECISIONS)
     if at is None:
-        held = frame_of(workspace.lake.scan(table, arrived_by=now, columns=(EVENT_TIME, "decision_id")))
-        if held.height == 0:
+        held = workspace.lake.scan(table, arrived_by=now, columns=(EVENT_TIME, "decision_id"))
+        if held.num_columns == 0:
             return None
-        mine = held.filter(pl.col("decision_id") == decision)
-        if mine.height == 0:
+        # Compared in place: a log of a million ids is not copied to find one of them.
+        place = pc.index(held.column("decision_id"), decision).as_py()
+        if place < 0:
             return None
-        at = mine.get_column(EVENT_TIME)[0]
+        at = held.column(EVENT_TIME)[place].as_py()
     rows = frame_of(workspace.lake.scan(table, since=at, until=at + _INSTANT))
     mine = rows.filter(pl.col("decision_id") == decision) if rows.height else rows
     return mine.row(0, named=True) if mine.height else None

@@ -8,9 +8,10 @@ from the day that is still running: it does not move while somebody works throug
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -34,13 +35,15 @@ from geartrain.stats.deciding import cost_tensor, weights_of_rows
 
 #: The days that decisions are drawn from, and the most of their decisions: the latest ones.
 WINDOW = timedelta(days=7)
-MOST_DRAWN_FROM = 20_000
+MOST_DRAWN_FROM = 10_000
 #: So many decisions a day, and the least share of them that is drawn at random.
 A_DAY, AT_RANDOM = 40, 0.25
 #: Two actions whose expected costs differ by less than this share of their sum are near each other.
 NEAR = 0.2
 #: A value that was missing in fewer of the reference rows than this is hardly ever missing.
 HARDLY_EVER = 0.05
+#: So many queues are kept: one a product and day.
+_KEPT = 32
 
 _TOLD = ("decision_id", "release", "action", "probabilities", "abstained", "fallback", "doubt")
 _SENT = "row"
@@ -130,12 +133,48 @@ def review_queue(workspace: Workspace, contract: Contract, *, now: datetime, siz
     threshold, decisions that a shadow or a rule of the team would have taken otherwise, and
     decisions from doubtful input. Places that one of these leaves empty are drawn at random too.
     """
-    product = contract.product.name
-    span = _span(workspace, product, now=now)
+    span = _span(workspace, contract.product.name, now=now)
     if span is None:
         return Queue(since=None, until=None)
-    since, until = span
-    seed = int(digest((product, until.date().isoformat()))[:15], 16)
+    since, until, rows = span
+    champion = workspace.releases(contract.product.name).champion or ""
+    return _drawn(
+        _Draw(
+            workspace=workspace,
+            contract=contract,
+            contract_id=contract.id,
+            champion=champion,
+            since=since,
+            until=until,
+            rows=rows,
+            size=size,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draw:
+    """All that a queue follows from; the same draw is the same queue, and is made once.
+
+    Attributes:
+        champion: The release that is asked what was near and what is strange.
+        rows: The decisions of the span: one that arrives late makes another draw.
+    """
+
+    workspace: Workspace
+    contract: Contract = field(compare=False)
+    contract_id: str
+    champion: str
+    since: datetime
+    until: datetime
+    rows: int
+    size: int
+
+
+@lru_cache(maxsize=_KEPT)
+def _drawn(draw: _Draw) -> Queue:
+    workspace, contract, since, until, size = draw.workspace, draw.contract, draw.since, draw.until, draw.size
+    seed = int(digest((contract.product.name, until.date().isoformat()))[:15], 16)
     pool = _pool(workspace, contract, since, until, seed=seed)
     others = {
         Why.DISAGREEMENT: _disagreeing(workspace, contract, pool, since, until),
@@ -173,10 +212,10 @@ def _chosen(pool: _Pool, place: int, why: Why, words: str) -> Chosen:
     )
 
 
-def _span(workspace: Workspace, product: str, *, now: datetime) -> tuple[datetime, datetime] | None:
+def _span(workspace: Workspace, product: str, *, now: datetime) -> tuple[datetime, datetime, int] | None:
     """Whole days before that of *now*; of a product that fell silent, the last ones that it was busy in.
 
-    Where they hold more decisions than are drawn from, the span begins later.
+    Where they hold more decisions than are drawn from, the span begins later. Last the decisions of those days.
     """
     table = table_of(product, DECISIONS)
     until = _midnight(now)
@@ -192,7 +231,7 @@ def _span(workspace: Workspace, product: str, *, now: datetime) -> tuple[datetim
     if len(times) > MOST_DRAWN_FROM:
         latest_ones = np.partition(times, len(times) - MOST_DRAWN_FROM)[len(times) - MOST_DRAWN_FROM]
         since = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(latest_ones))
-    return since, until
+    return since, until, len(times)
 
 
 def _midnight(at: datetime) -> datetime:
