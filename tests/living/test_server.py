@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import socket
@@ -259,8 +260,14 @@ def test_up_serves_and_stops_cleanly(the_shop):
     with serving(the_shop.root, "--every", "1", "--room-port", "0", verb="up") as (process, url):
         decided = httpx.post(url + PATH, json={"row": ROW})
         assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        first = next(line.split(": ", 1)[1].strip() for line in lines if line.startswith("the first account"))
+        overdue = threading.Timer(30, process.kill)
+        overdue.start()
+        lines = list(itertools.takewhile(lambda line: "first account" not in line, process.stderr))
+        overdue.cancel()
+        assert process.poll() is None, lines
+        first = (
+            next(line for line in lines if line.startswith("the room")).split(": ", 1)[1].strip() + "/first"
+        )
         assert "The first account" in httpx.get(first).text
         time.sleep(1.5)
         began = time.monotonic()

@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("geartrain.cli.ledger:ledger", "Read and verify the history of decisions."),
     "doctor": ("geartrain.cli.doctor:doctor", "Check this machine and this workspace."),
     "demo": ("geartrain.cli.demo:demo", "Take two products through the whole loop."),
-    "up": ("geartrain.cli.up:up", "Keep everything running: API, workers, monitor."),
+    "up": ("geartrain.cli.up:up", "Keep everything running: API, room, workers, monitor."),
 }
 
 
