@@ -79,7 +79,11 @@ def decode_event(message: Message) -> Arrived | str:
             ahead_s = (time_us - message.at_us) / 1e6
             return f"{name} is {ahead_s:.0f} s ahead of the bus's clock: a clock is wrong"
     return Arrived(
-        source=told.source, event_time_us=told.event_time_us, arrival_time_us=arrival_us, row=told.row
+        source=told.source,
+        event_time_us=told.event_time_us,
+        arrival_time_us=arrival_us,
+        row=told.row,
+        offset=message.offset,
     )
 
 

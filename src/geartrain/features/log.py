@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +15,8 @@ from geartrain.features.plan import FOREVER, Slot
 from geartrain.features.tiles import Tile, Tiling
 
 Held = float | str | None
+#: Event time, id, from when until when it is visible, held values.
+Delivery: TypeAlias = "tuple[int, str, int, int, Sequence[Held]]"
 Column: TypeAlias = "array[float] | list[str | None]"  # arrays are generic only to type checkers
 
 
@@ -373,6 +375,20 @@ class EntityLog:
                 return place
             place += 1
         return None
+
+
+def log_of(slots: Sequence[Slot], deliveries: Iterable[Delivery]) -> EntityLog:
+    """The log of deliveries that stand in order of time and id."""
+    log = EntityLog(slots)
+    for time_us, event_id, arrival_us, until_us, held in deliveries:
+        log.times.append(time_us)
+        log.arrivals.append(arrival_us)
+        log.untils.append(until_us)
+        log.ids.append(event_id)
+        for column, value in zip(log.columns, held, strict=True):
+            column.append(value)  # type: ignore[arg-type]
+    log.recount()
+    return log
 
 
 def _is_gap(value: Held) -> bool:

@@ -19,7 +19,7 @@ from geartrain.errors import FeatureInvalid
 from geartrain.features.checking import columns_read
 from geartrain.features.functions import call_on_row
 from geartrain.features.log import EntityLog, windows_of
-from geartrain.features.naming import name_of, names_of
+from geartrain.features.naming import Name, name_of, names_of
 from geartrain.features.plan import Stream, key_of, streams
 from geartrain.features.state import Batch, OnlineSource, uncollected
 from geartrain.features.storing import fill_source, restore_sources, store_sources
@@ -140,21 +140,43 @@ class OnlineFeatures:
             known_us: The time by which events must have arrived; *at_us* if None.
             others: States of the same definitions that hold other events, as other partitions do.
         """
-        known_us = at_us if known_us is None else known_us
-        found = self._blank.copy()
-        for request in self._requests:
-            found[request.name] = term_of_row(request.expression, request.type, row)
-        for place, (one, windows) in enumerate(zip(self._streams, self._windows, strict=True)):
-            entity = name_of(row.get(one.stream.entity))
-            log = None if entity is None else one.known(entity)
+        logs: list[EntityLog | None] = []
+        for place, entity in enumerate(self.wants(row)):
+            log = None if entity is None else self._streams[place].known(entity)
             for state in others:
                 more = None if entity is None else state._streams[place].known(entity)  # noqa: SLF001
                 if more is not None:
                     log = more if log is None else log.joined(more)
-            (self._empty[place] if log is None else log).tell(found, windows, at_us, known_us)
+            logs.append(log)
+        return self.answer(row, logs, at_us, known_us=known_us)
+
+    def wants(self, row: Mapping[str, object]) -> list[Name | None]:
+        """The entity of each stream whose log a read of *row* needs; None where the row names nobody."""
+        return [name_of(row.get(one.stream.entity)) for one in self._streams]
+
+    def answer(
+        self,
+        row: Mapping[str, object],
+        logs: Sequence[EntityLog | None],
+        at_us: int,
+        *,
+        known_us: int | None = None,
+    ) -> dict[str, float | str | None]:
+        """Every feature of *row* from the logs that it wants; None where nothing is known."""
+        known_us = at_us if known_us is None else known_us
+        found = self._blank.copy()
+        for request in self._requests:
+            found[request.name] = term_of_row(request.expression, request.type, row)
+        for log, empty, windows in zip(logs, self._empty, self._windows, strict=True):
+            (empty if log is None else log).tell(found, windows, at_us, known_us)
         if self._last:
             self._finish(found, row)
         return found
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams in the order in which `wants` and `answer` mean them."""
+        return tuple(one.stream for one in self._streams)
 
     def columns_read(self, source: str) -> tuple[frozenset[str], frozenset[str]]:
         """The columns of *source* that the state needs of each event, and the expressions over them."""

@@ -42,12 +42,17 @@ class Snapshots(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """An event for online features: a row of a source, with both clocks."""
+    """An event for online features: a row of a source, with both clocks.
+
+    Attributes:
+        offset: Where it stands in its partition: of equal arrivals the later one counts.
+    """
 
     source: str
     event_time_us: int
     arrival_time_us: int
     row: Mapping[str, object]
+    offset: int = 0
 
 
 class OnlineStore(Protocol):

@@ -94,13 +94,20 @@ def _opened(make: Callable[[], OnlineStore]) -> Iterator[OnlineStore]:
 
 
 def event(
-    name: int, card: str, amount: float, *, hours_ago: float, late_h: float = 0.0, shop: str = "s"
+    name: int,
+    card: str,
+    amount: float,
+    *,
+    hours_ago: float,
+    late_h: float = 0.0,
+    shop: str = "s",
+    offset: int = 0,
 ) -> Arrived:
     """A payment, some hours before the suite's now, that arrived late."""
     happened = _NOW_US - int(hours_ago * _HOUR_US)
     return Arrived(
         source="paid", event_time_us=happened, arrival_time_us=happened + int(late_h * _HOUR_US),
-        row={"id": name, "card": card, "shop": shop, "amount": amount},
+        row={"id": name, "card": card, "shop": shop, "amount": amount}, offset=offset,
     )  # fmt: skip
 
 
@@ -160,7 +167,7 @@ def _check_again(store: OnlineStore) -> None:
     assert store.open(0) == 6, "what was committed is there for the next process, with its offset"
     assert store.open(1) == 4, "of every partition"
     assert card_of(store, "b") == (2.0, 8.0, 1.0), "with its state"
-    assert store.apply(0, begin=6, end=7, events=[event(4, "a", 1.0, hours_ago=7, late_h=4)]), (
+    assert store.apply(0, begin=6, end=7, events=[event(4, "a", 1.0, hours_ago=7, late_h=4, offset=6)]), (
         "it goes on from there"
     )
     assert card_of(store, "a") == (2.0, 1.1, 1.0), "and knows which events it has seen"
