@@ -1,65 +1,91 @@
-"""The fraud handbook's published table, from its raw transactions through declared features."""
+"""The fraud handbook from its raw transactions: its table, its figures, and the same features served online."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import importlib
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 import pytest
 
-from geartrain.features.declaring import feature_set, window
-from geartrain.features.offline import point_in_time
+from geartrain.engine.products import load_product
+from geartrain.wiring import Settings, open_workspace
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "fraud"
-RAW = DATA / "tx_raw_2018-04-01_2018-09-30.parquet"
-TABLE = DATA / "tx_transformed_2018-07-25_2018-08-14.parquet"
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARK = ROOT / "benchmarks" / "handbook"
+DATA = ROOT.parent / "shared" / "data" / "fraud"
 
 pytestmark = pytest.mark.skipif(
-    not TABLE.exists(), reason="the handbook's transactions are not on this machine"
-)
-
-#: Three differences of convention, not of value: the book's windows are (t - w, t], ours
-#: [t - w, t), so its customer windows hold the transaction itself; and events exactly a
-#: window's width (or the delay) before the decision fall on the other side of the edge.
-FEATURES = feature_set(
-    *window("tx", entity="CUSTOMER_ID", over=("1d", "7d"), count=True, mean="amount"),
-    *window("tx", entity="TERMINAL_ID", over="1d", delay="7d", count=True, ratio="TX_FRAUD"),
+    not (DATA / "tx_transformed_2018-07-25_2018-08-14.parquet").exists(),
+    reason="the handbook's transactions are not on this machine",
 )
 
 
-def test_declared_features_reproduce_the_handbook() -> None:
-    """Counts, means and delayed terminal risk of two days equal the table's, ties at edges aside (at most 1 in 1000)."""
-    first, end = datetime(2018, 7, 25), datetime(2018, 7, 27)  # noqa: DTZ001 - the table has no zone
-    clock = pl.col("TX_DATETIME").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    raw = (
-        pl.scan_parquet(RAW)
-        .filter(pl.col("TX_DATETIME").is_between(datetime(2018, 7, 16), end, closed="left"))  # noqa: DTZ001
-        .with_columns(_event_time=clock, _arrival_time=clock, amount=pl.col("TX_AMOUNT_CENTS") / 100)
-        .collect()
-    )
-    decisions = raw.filter(pl.col("TX_DATETIME") >= first)
-    table = pl.read_parquet(TABLE).filter(pl.col("TX_DATETIME") < end)
+@pytest.fixture(scope="module")
+def proof() -> Iterator[ModuleType]:
+    """The benchmark's own module, which stands beside the package."""
+    sys.path.insert(0, str(BENCHMARK))
+    before = sys.modules.pop("features", None)
+    try:
+        yield importlib.import_module("proof")
+    finally:
+        sys.path.remove(str(BENCHMARK))
+        sys.modules.pop("features", None)
+        if before is not None:
+            sys.modules["features"] = before
 
-    ours = point_in_time(FEATURES, decisions, {"tx": raw}, keys={"tx": "TRANSACTION_ID"})
-    both = decisions.select("TRANSACTION_ID", "amount").hstack(ours)
-    both = table.join(both, on="TRANSACTION_ID", how="left", maintain_order="left")
 
-    assert both.height == decisions.height > 19_000
-    shares: dict[str, float] = {}
-    for days in (1, 7):
-        count, mean = pl.col(f"CUSTOMER_ID_count_{days}d"), pl.col(f"CUSTOMER_ID_mean_amount_{days}d")
-        with_itself = (mean.fill_null(0.0) * count + pl.col("amount")) / (count + 1)
-        their_mean = pl.col(f"CUSTOMER_ID_AVG_AMOUNT_{days}DAY_WINDOW")
-        same = both.select(
-            count=count + 1 == pl.col(f"CUSTOMER_ID_NB_TX_{days}DAY_WINDOW"),
-            mean=(with_itself - their_mean).abs() <= 1e-9 * their_mean,
-        )
-        shares |= {f"{name}_{days}d": same[name].mean() for name in same.columns}
-    same = both.select(
-        terminal=pl.col("TERMINAL_ID_count_1d_delay_7d") == pl.col("TERMINAL_ID_NB_TX_1DAY_WINDOW"),
-        risk=pl.col("TERMINAL_ID_ratio_TX_FRAUD_1d_delay_7d").fill_null(0.0)
-        == pl.col("TERMINAL_ID_RISK_1DAY_WINDOW"),
+def test_declared_features_are_the_books(proof: ModuleType) -> None:
+    """All 201,295 payments x 15: 83 cells differ, each at an edge of a window or among payments of one second."""
+    sources = proof.sources_of(DATA, since=proof.day("2018-06-17"), until=proof.day("2018-08-15"))
+    table = proof.table_of_the_book(DATA)
+
+    values, found = proof.reproduce(sources, table)
+
+    assert len(found) == 15
+    assert sum(one.cells for one in found) == 201_295 * 15
+    assert sum(one.unexplained for one in found) == 0
+    assert (sum(one.edges for one in found), sum(one.ties for one in found)) == (59, 24)
+    assert max(one.largest for one in found) < 1e-12
+    auc, precision, rows = proof.judge(values, table)
+    assert rows == 58_264
+    assert auc == pytest.approx(0.871, abs=0.005)
+    assert precision == pytest.approx(0.606, abs=0.01)
+
+
+def test_the_same_definitions_serve_the_book(proof: ModuleType, tmp_path: Path) -> None:
+    """Two days of one customer in fifty, and of one terminal in fifty: no value differs from what training computes."""
+    begins = proof.day("2018-08-08")
+    ends = begins + timedelta(days=2)
+    sources = proof.sources_of(DATA, since=begins - timedelta(days=37), until=ends, every=50)
+    space = open_workspace(Settings(root=tmp_path / "space"), create=True)
+
+    checked, applied = proof.served_week(space, load_product(BENCHMARK), sources, begins=begins, ends=ends)
+
+    assert checked.decisions > 600
+    assert applied > 1_200
+    assert (checked.left_out, checked.report.unmatched) == ((), 0)
+    assert (checked.report.cells, checked.report.differing) == (checked.decisions * 27, 0)
+
+
+def test_shuffled_late_and_doubled_payments_change_nothing(proof: ModuleType) -> None:
+    """Deliveries in any order, one in twenty late and one in twenty twice, read for two days: no cell differs."""
+    begins = proof.day("2018-08-08")
+    sources = proof.sources_of(
+        DATA, since=begins - timedelta(days=37), until=begins + timedelta(days=2), every=50
     )
-    shares |= {name: same[name].mean() for name in same.columns}
-    assert min(shares.values()) >= 0.999, shares
+    asked = sources["payments"].filter(pl.col("_event_time") >= begins)
+    mixed = proof.disordered(sources, seed=1)
+
+    applied, cells, differing = proof.parity(proof.declared(), mixed, asked)
+
+    deliveries = sum(rows.height for rows in sources.values())
+    assert applied > 1.04 * deliveries
+    assert (cells, differing) == (asked.height * 27, 0)
+    changed, why = proof.untrue_stamps(proof.declared(), sources, asked, seed=2, share=0.5)
+    assert changed > 0
+    assert (why.unexplained, why.explained[0].cells) == (0, changed)
