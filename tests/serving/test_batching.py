@@ -1,4 +1,4 @@
-"""Micro-batching: together what came together, at once what came alone."""
+"""Micro-batching: together what came together, in order, without a timer."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ def _batcher(seen: list, later: list, most: int = 10) -> MicroBatcher[int]:
     return MicroBatcher(run=seen.append, schedule=later.append, weigh=lambda weight: weight, most=most)
 
 
-def test_a_lone_query_does_not_wait():
-    """A query that is alone in the server runs before submit returns, with nothing scheduled."""
+def test_a_lone_query_waits_for_one_turn_only():
+    """A query is run by the first thing that the loop does next; there is no timer."""
     seen, later = [], []
-    _batcher(seen, later).submit(1, alone=True)
+    _batcher(seen, later).submit(1)
 
+    assert len(later) == 1
+    later.pop()()
     assert seen == [[1]]
     assert later == []
 
 
-def test_a_lone_query_does_not_overtake():
-    """Where others wait already, even a lone one takes its place behind them."""
+def test_what_comes_in_one_turn_runs_together():
+    """Queries of one turn of the loop share a call, in their order, and schedule one flush."""
     seen, later = [], []
     batcher = _batcher(seen, later)
     batcher.submit(1)
-    batcher.submit(2, alone=True)
-    later.pop()()
+    batcher.submit(2)
 
+    assert len(later) == 1
+    later.pop()()
     assert seen == [[1, 2]]
 
 

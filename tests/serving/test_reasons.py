@@ -75,7 +75,9 @@ def test_several_classes_and_values_have_their_own_words(make_served):
         "age is 2: speaks against b",
     )
 
-    number = DecisionRule(task=Task.REGRESSION, classes=(), actions=("predict",), costs=CostTerms(), fallback="predict")
+    number = DecisionRule(
+        task=Task.REGRESSION, classes=(), actions=("predict",), costs=CostTerms(), fallback="predict"
+    )
     value = make_served(
         rule=number,
         words=(),

@@ -1,23 +1,35 @@
-"""The ASGI application: hot routes answered in front, everything else by the control plane."""
+"""The application, for ASGI and RSGI servers: hot routes answered in front, everything else by the control plane."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, Final
 
 from opentelemetry.trace import Tracer
 
-from geartrain.api.bodies import App, BodyLimits, ClientGone, Message, Receive, Scope, Send
+from geartrain.api.bodies import (
+    App,
+    AsgiAsked,
+    Asked,
+    BodyLimits,
+    ClientGone,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
 from geartrain.api.calls import Call
 from geartrain.api.control import control_plane
 from geartrain.api.decisions import DecisionRoute, RowLimits
-from geartrain.api.errors import OUR_BUG, Refusal, Reply, inference_reply_to, reply_to
+from geartrain.api.errors import JSON, OUR_BUG, Refusal, Reply, inference_reply_to, reply_to
 from geartrain.api.inference import InferenceRoute
 from geartrain.api.logs import quiet_logger
 from geartrain.api.metrics import ServingMetrics
+from geartrain.api.rsgi import RsgiAsked, RsgiProtocol, RsgiScope, by_asgi
 from geartrain.api.tracing import request_span, trace_id_of
 from geartrain.errors import GeartrainError
 from geartrain.serving.admission import Admission, AdmissionLimits
@@ -26,11 +38,11 @@ from geartrain.serving.host import ServingHost
 DECISIONS: Final = "/v1/products/{product}/decisions"
 INFER: Final = "/v2/models/{name}/infer"
 INFER_VERSION: Final = "/v2/models/{name}/versions/{version}/infer"
-_TIMING: Final = b"timing=1"
+_TIMING: Final = "timing=1"
 #: Of so many requests one has its stages timed where nobody asks for them.
 _TIMED_ONE_IN: Final = 16
 
-Handler = Callable[[Call, Scope, Receive], Awaitable[Reply]]
+Handler = Callable[[Call, Asked], Awaitable[Reply]]
 
 
 def create_app(
@@ -88,17 +100,42 @@ class Application:
         if scope["type"] != "http":
             await self._control(scope, receive, send)
             return
-        hot = self._hot(scope["path"], scope.get("query_string", b""))
         self.in_flight += 1
         try:
+            hot = self._hot(scope["path"], str(scope.get("query_string", b""), "latin-1"))
             if hot is None:
                 await self._controlled(scope, receive, send)
-            else:
-                await self._answered(*hot, scope, receive, send)
+                return
+            reply = await self._answered(*hot, AsgiAsked(scope, receive))
+            if reply is None:
+                return
+            headers = [
+                (b"content-type", reply.content_type),
+                (b"content-length", b"%d" % len(reply.body)),
+                *reply.headers,
+            ]
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            await send({"type": "http.response.body", "body": reply.body})
+            self._count(hot[1], reply)
         finally:
             self.in_flight -= 1
 
-    def _hot(self, path: str, query: bytes) -> tuple[Handler, Call] | None:
+    async def __rsgi__(self, scope: RsgiScope, protocol: RsgiProtocol) -> None:
+        """Answer one RSGI request."""
+        self.in_flight += 1
+        try:
+            hot = self._hot(scope.path, scope.query_string)
+            if hot is None:
+                await by_asgi(self._controlled, scope, protocol)
+                return
+            reply = await self._answered(*hot, RsgiAsked(scope, protocol))
+            if reply is not None:
+                protocol.response_bytes(reply.status, _headers_of(reply), reply.body)
+                self._count(hot[1], reply)
+        finally:
+            self.in_flight -= 1
+
+    def _hot(self, path: str, query: str) -> tuple[Handler, Call] | None:
         """The hot route that *path* is on, if any."""
         place = _place_of(path)
         if place is None:
@@ -112,34 +149,28 @@ class Application:
             is_timed=self._turn == 0 or self._is_told or self._tracer is not None or _TIMING in query,
             is_told=self._is_told,
         )
+        call.is_asked = _TIMING in query
         return (self._decisions if route is DECISIONS else self._inference), call
 
-    async def _answered(
-        self, handler: Handler, call: Call, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _answered(self, handler: Handler, call: Call, asked: Asked) -> Reply | None:
+        """The reply; None where nobody waits for it any more."""
         try:
             if self._tracer is None:
-                reply = await self._reply(handler, call, scope, receive)
+                reply = await self._reply(handler, call, asked)
             else:
-                reply = await self._traced(handler, call, scope, receive)
+                reply = await self._traced(handler, call, asked)
         except ClientGone:
             self.metrics.requests.labels(call.route, "gone").inc()
-            return
-        headers = [
-            (b"content-type", reply.content_type),
-            (b"content-length", b"%d" % len(reply.body)),
-            *reply.headers,
-        ]
-        if _TIMING in scope.get("query_string", b""):
-            headers.append((b"server-timing", call.server_timing()))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
-        self._count(call, reply)
+            return None
+        if call.is_asked:
+            timing = (b"server-timing", call.server_timing())
+            return replace(reply, headers=(*reply.headers, timing))
+        return reply
 
-    async def _traced(self, handler: Handler, call: Call, scope: Scope, receive: Receive) -> Reply:
+    async def _traced(self, handler: Handler, call: Call, asked: Asked) -> Reply:
         """The reply, with a span of its own that has the stages."""
-        with request_span(self._tracer, call.route, scope) as span:
-            reply = await self._reply(handler, call, scope, receive)
+        with request_span(self._tracer, call.route, asked) as span:
+            reply = await self._reply(handler, call, asked)
             if span is not None:
                 span.set_attribute("http.response.status_code", reply.status)
                 for stage, seconds in call.stages():
@@ -147,11 +178,10 @@ class Application:
                 call.note(trace=trace_id_of(span))
         return reply
 
-    async def _reply(self, handler: Handler, call: Call, scope: Scope, receive: Receive) -> Reply:
+    async def _reply(self, handler: Handler, call: Call, asked: Asked) -> Reply:
         style = inference_reply_to if handler is self._inference else reply_to
         try:
-            _require_post(scope)
-            return await handler(call, scope, receive)
+            return await handler(call, _posted(asked))
         except (GeartrainError, Refusal) as error:
             self.metrics.refused.labels(call.route, error.code).inc()
             call.note(error=error.code)
@@ -220,9 +250,21 @@ def _place_of(path: str) -> tuple[str, str, str | None] | None:
             return None
 
 
-def _require_post(scope: Scope) -> None:
-    if scope["method"] != "POST":
-        raise Refusal(405, "http.method-not-allowed", "this route takes POST", headers=((b"allow", b"POST"),))
+def _posted(asked: Asked) -> Asked:
+    if asked.method == "POST":
+        return asked
+    raise Refusal(405, "http.method-not-allowed", "this route takes POST", headers=((b"allow", b"POST"),))
+
+
+_JSON_ONLY: Final = [("content-type", "application/json")]
+
+
+def _headers_of(reply: Reply) -> list[tuple[str, str]]:
+    """The reply's headers as RSGI takes them; it adds the length itself."""
+    if not reply.headers and reply.content_type is JSON:
+        return _JSON_ONLY
+    own = [(str(name, "latin-1"), str(value, "latin-1")) for name, value in reply.headers]
+    return [("content-type", reply.content_type.decode()), *own]
 
 
 def _template(scope: Scope) -> str:

@@ -1,11 +1,11 @@
-"""Reading a request's body from raw ASGI: bounded in size and in time, of the right type."""
+"""Reading a request: its body bounded in size and in time, of the right type."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from geartrain.api.errors import Refusal
@@ -17,6 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CLOSE: Final = ((b"connection", b"close"),)
+_JSON_KINDS: Final = (None, "application/json")
 
 
 class ClientGone(Exception):
@@ -33,35 +34,71 @@ class BodyLimits:
     read_s: float = 10.0
 
 
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The value of a header, by its lower-case name."""
+class Asked(Protocol):
+    """One request as its server hands it over, whichever protocol that server speaks."""
+
+    method: str
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, by its lower-case name."""
+
+    async def body(self, *, most: int, within_s: float) -> bytes:
+        """The whole body.
+
+        Raises:
+            Refusal: 413 as soon as it is known to be larger than *most* bytes; 408 where it
+                does not arrive in time; 400 where its stated length is no number.
+            ClientGone: The client closed the connection.
+        """
+
+
+class AsgiAsked:
+    """A request that came by ASGI."""
+
+    __slots__ = ("_receive", "_scope", "method")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self.method: str = scope["method"]
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, by its lower-case name."""
+        return _header(self._scope, name)
+
+    async def body(self, *, most: int, within_s: float) -> bytes:
+        """The whole body; see `Asked`."""
+        return await read_body(self._scope, self._receive, most=most, within_s=within_s)
+
+
+def _header(scope: Scope, name: str) -> str | None:
+    wanted = name.encode()
     for key, value in scope["headers"]:
-        if key == name:
-            content: bytes = value
-            return content
+        if key == wanted:
+            return str(value, "latin-1")
     return None
 
 
-def require_json(scope: Scope) -> None:
+def require_json(asked: Asked) -> None:
     """Let pass what says it is JSON, or says nothing.
 
     Raises:
         Refusal: 415, the body says it is something else or is compressed.
     """
-    kind = header(scope, b"content-type")
-    if kind is not None and kind.split(b";")[0].strip().lower() != b"application/json":
+    kind = asked.header("content-type")
+    if kind not in _JSON_KINDS and kind.split(";")[0].strip().lower() != "application/json":
         raise _wrong_type("send the body as application/json")
-    require_plain(scope)
+    require_plain(asked)
 
 
-def require_plain(scope: Scope) -> None:
+def require_plain(asked: Asked) -> None:
     """Refuse a compressed body: a small one could unpack to a huge one.
 
     Raises:
         Refusal: 415.
     """
-    coding = header(scope, b"content-encoding")
-    if coding is not None and coding.lower() != b"identity":
+    coding = asked.header("content-encoding")
+    if coding is not None and coding.lower() != "identity":
         raise _wrong_type("send the body without content-encoding")
 
 
@@ -77,47 +114,59 @@ async def read_body(scope: Scope, receive: Receive, *, most: int, within_s: floa
             does not arrive in time; 400 where its stated length is no number.
         ClientGone: The client closed the connection.
     """
-    stated = header(scope, b"content-length")
-    if stated is not None:
-        if not stated.isdigit():
-            raise Refusal(400, "http.bad-request", "the content-length is not a number", headers=_CLOSE)
-        if len(stated) > 18 or int(stated) > most:
-            raise _too_large(most)
-    deadline = _deadlines()
-    task = deadline.enter(within_s)
+    check_length(_header(scope, "content-length"), most)
+    return await in_time(_read(receive, most), within_s)
+
+
+def check_length(stated: str | None, most: int) -> None:
+    """Refuse a body by the length that its head states.
+
+    Raises:
+        Refusal: 413 or 400.
+    """
+    if stated is None:
+        return
+    if not (stated.isascii() and stated.isdigit()):
+        raise Refusal(400, "http.bad-request", "the content-length is not a number", headers=_CLOSE)
+    if len(stated) > 18 or int(stated) > most:
+        raise too_large(most)
+
+
+async def in_time(reading: Awaitable[bytes], within_s: float) -> bytes:
+    """What *reading* gives.
+
+    Raises:
+        Refusal: 408, it took longer than *within_s*.
+    """
+    deadlines = _deadlines()
+    task = deadlines.enter(within_s)
     try:
-        message = await receive()
-        chunk: bytes = message.get("body", b"")
-        if not message.get("more_body", False) and message["type"] == "http.request":
-            if len(chunk) > most:
-                raise _too_large(most)
-            return chunk
-        return await _rest(message, receive, most)
+        return await reading
     except asyncio.CancelledError:
-        if not deadline.is_past(task):
+        if not deadlines.is_past(task):
             raise
         task.uncancel()
         raise Refusal(
             408, "http.timeout", f"the body did not arrive within {within_s:g} s", headers=_CLOSE
         ) from None
     finally:
-        deadline.leave(task)
+        deadlines.leave(task)
 
 
-async def _rest(message: Message, receive: Receive, most: int) -> bytes:
+async def _read(receive: Receive, most: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > most:
-            raise _too_large(most)
+            raise too_large(most)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        message = await receive()
 
 
 class _Deadlines:
@@ -175,7 +224,8 @@ def _deadlines() -> _Deadlines:
     return held
 
 
-def _too_large(most: int) -> Refusal:
+def too_large(most: int) -> Refusal:
+    """The refusal of a body of more than *most* bytes."""
     return Refusal(
         413,
         "http.too-large",

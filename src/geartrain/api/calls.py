@@ -14,9 +14,20 @@ class Call:
         version: The model version named in the path, or None.
         is_timed: Whether the stages are of interest to anybody.
         is_told: Whether the facts are.
+        is_asked: Whether the client asked for the stages' times.
     """
 
-    __slots__ = ("facts", "is_timed", "is_told", "marks", "route", "started", "subject", "version")
+    __slots__ = (
+        "facts",
+        "is_asked",
+        "is_timed",
+        "is_told",
+        "marks",
+        "route",
+        "started",
+        "subject",
+        "version",
+    )
 
     def __init__(
         self,
@@ -32,6 +43,7 @@ class Call:
         self.version = version
         self.is_timed = is_timed
         self.is_told = is_told
+        self.is_asked = False
         self.started = perf_counter()
         self.marks: list[tuple[str, float]] = []
         self.facts: dict[str, object] = {}

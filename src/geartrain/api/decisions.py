@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from geartrain.api.bodies import BodyLimits, Receive, Scope, read_body, require_json
+from geartrain.api.bodies import Asked, BodyLimits, require_json
 from geartrain.api.calls import Call
 from geartrain.api.errors import Refusal, Reply
 from geartrain.api.metrics import ServingMetrics
@@ -127,7 +127,7 @@ class DecisionRoute:
         self._rows = rows
         self._batchers: dict[str, MicroBatcher[_Query]] = {}
 
-    async def __call__(self, call: Call, scope: Scope, receive: Receive) -> Reply:
+    async def __call__(self, call: Call, asked: Asked) -> Reply:
         """Answer one request.
 
         Raises:
@@ -135,8 +135,8 @@ class DecisionRoute:
             Refusal: The same, where HTTP has the reason.
         """
         lane, checks = self._host.lane_and_checks(call.subject)
-        require_json(scope)
-        body = await read_body(scope, receive, most=self._bodies.decisions, within_s=self._bodies.read_s)
+        require_json(asked)
+        body = await asked.body(most=self._bodies.decisions, within_s=self._bodies.read_s)
         call.mark("read")
         admit(self._admission, lane.promised_s)
         try:
@@ -146,7 +146,8 @@ class DecisionRoute:
         finally:
             self._admission.leave(perf_counter())
         self._metrics.count_decisions(decisions)
-        call.note(decisions=[one.id for one in decisions])
+        if call.is_told:
+            call.note(decisions=[one.id for one in decisions])
         reply = DecisionReply(product=call.subject, decisions=[document_of(one) for one in decisions])
         content = _ENCODER.encode(reply)
         call.mark("write")
@@ -202,6 +203,8 @@ class DecisionRoute:
 
     async def _decided(self, call: Call, ask: Ask, *, given: bool) -> list[Decision]:
         """Decide about the rows that were not decided about before under the same id."""
+        if not given and len(ask.rows) <= MOST_ROWS_AT_ONCE:
+            return await self._decided_together(call, ask)
         known = self._known(call.subject, ask) if given else {}
         todo = [i for i in range(len(ask.rows)) if ask.ids[i] not in known]
         slices = [todo[i : i + MOST_ROWS_AT_ONCE] for i in range(0, len(todo), MOST_ROWS_AT_ONCE)]
@@ -213,9 +216,8 @@ class DecisionRoute:
             for places in slices
         ]
         batcher = self._batcher(call.subject)
-        alone = self._admission.in_flight == 1 and len(queries) == 1
         for query in queries:
-            batcher.submit(query, alone=alone)
+            batcher.submit(query)
         made = await asyncio.gather(*(query.future for query in queries))
         if queries:
             call.mark("decide", at=max(query.decided for query in queries))
@@ -225,6 +227,15 @@ class DecisionRoute:
             # Of two requests with one id at one time, both are answered with what was logged.
             known = {**self._known(call.subject, ask), **known}
         return [known.get(one) or decisions[one] for one in ask.ids]
+
+    async def _decided_together(self, call: Call, ask: Ask) -> list[Decision]:
+        """Decide about new rows that one model call takes: what nearly every request is."""
+        query = _Query(ask=ask, future=asyncio.get_running_loop().create_future())
+        self._batcher(call.subject).submit(query)
+        made = await query.future
+        call.mark("decide", at=query.decided)
+        call.mark("log", at=query.logged)
+        return [record.decision for record in made]
 
     def _known(self, product: str, ask: Ask) -> dict[str, Decision]:
         found = ((one, self._host.log.find(product, one)) for one in ask.ids)

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from geartrain.api.bodies import BodyLimits, Receive, Scope, header, read_body, require_json, require_plain
+from geartrain.api.bodies import Asked, BodyLimits, require_json, require_plain
 from geartrain.api.calls import Call
 from geartrain.api.decisions import MOST_ROWS_AT_ONCE, RowLimits, admit
 from geartrain.api.errors import Refusal, Reply
@@ -38,7 +38,7 @@ from geartrain.serving.lanes import Lane, checks_of
 from geartrain.serving.requests import decode_body, refuse
 from geartrain.serving.runtime import Matrix, Served
 
-JSON_LENGTH = b"inference-header-content-length"
+JSON_LENGTH = "inference-header-content-length"
 FEATURES = "features"
 PROBABILITIES = "probabilities"
 LABEL = "label"
@@ -152,7 +152,7 @@ class InferenceRoute:
         self._rows = rows
         self._batcher: MicroBatcher[_Query] | None = None
 
-    async def __call__(self, call: Call, scope: Scope, receive: Receive) -> Reply:
+    async def __call__(self, call: Call, asked: Asked) -> Reply:
         """Answer one request.
 
         Raises:
@@ -161,8 +161,8 @@ class InferenceRoute:
         """
         served = served_version(self._host, call.subject, call.version)
         promised_s = lane_of(self._host, call.subject).promised_s
-        split = _split_at(scope)
-        body = await read_body(scope, receive, most=self._bodies.inference, within_s=self._bodies.read_s)
+        split = _split_at(asked)
+        body = await asked.body(most=self._bodies.inference, within_s=self._bodies.read_s)
         call.mark("read")
         admit(self._admission, promised_s)
         try:
@@ -172,10 +172,13 @@ class InferenceRoute:
             call.mark("check")
             queries = query.parts(MOST_ROWS_AT_ONCE)
             batcher = self._batcher_of_loop()
-            alone = self._admission.in_flight == 1 and len(queries) == 1
             for part in queries:
-                batcher.submit(part, alone=alone)
-            answers = [await part.future for part in queries]
+                batcher.submit(part)
+            answers = (
+                [await queries[0].future]
+                if len(queries) == 1
+                else await asyncio.gather(*(part.future for part in queries))
+            )
             call.mark("infer")
         finally:
             self._admission.leave(perf_counter())
@@ -208,7 +211,7 @@ class InferenceRoute:
         """
         length = len(body) if split is None else split
         if length > len(body):
-            raise RequestInvalid("the JSON part is longer than the body", where=JSON_LENGTH.decode())
+            raise RequestInvalid("the JSON part is longer than the body", where=JSON_LENGTH)
         request = decode_body(body[:length], _DECODER)
         matrix = self._matrix(served, read_tensors(request, memoryview(body)[length:]))
         return _Query(served, request, matrix, len(matrix))
@@ -290,7 +293,7 @@ def _run_group(group: Sequence[_Query]) -> None:
     try:
         matrix = _table(group, len(served.columns))
         answers: Floats = served.predict(matrix).values
-    except (RequestInvalid, *model_failures()) as failure:
+    except model_failures() as failure:
         if len(group) == 1:
             told = isinstance(failure, GeartrainError)
             group[0].fail(failure if told else NotReady("the model could not answer"))
@@ -331,14 +334,14 @@ def _table(group: Sequence[_Query], width: int) -> Matrix:
     )
 
 
-def _split_at(scope: Scope) -> int | None:
+def _split_at(asked: Asked) -> int | None:
     """Where the JSON part ends and binary data begins; None where there is none."""
-    stated = header(scope, JSON_LENGTH)
+    stated = asked.header(JSON_LENGTH)
     if stated is None:
-        require_json(scope)
+        require_json(asked)
         return None
-    require_plain(scope)
-    if not stated.isdigit() or len(stated) > 12:
+    require_plain(asked)
+    if not (stated.isascii() and stated.isdigit()) or len(stated) > 12:
         raise Refusal(400, "http.bad-request", "inference-header-content-length is not a number")
     return int(stated)
 
@@ -404,7 +407,7 @@ def _reply(model: str, served: Served, request: InferRequest, answers: Sequence[
     return Reply(
         status=200,
         body=head + b"".join(blobs),
-        headers=((JSON_LENGTH, length),),
+        headers=((JSON_LENGTH.encode(), length),),
         content_type=b"application/octet-stream",
     )
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from geartrain.api.bodies import BodyLimits, Receive, Scope, read_body, require_json
+from geartrain.api.bodies import AsgiAsked, BodyLimits, Receive, Scope, require_json
 from geartrain.api.decisions import CLOCK_TOLERANCE
 from geartrain.api.errors import Reply
 from geartrain.api.metrics import ServingMetrics
@@ -53,8 +53,9 @@ async def take_outcomes(
         DecisionUnknown: None of the decisions was made here.
     """
     served = host.lane(product).champion
-    require_json(scope)
-    body = await read_body(scope, receive, most=limits.control, within_s=limits.read_s)
+    asked = AsgiAsked(scope, receive)
+    require_json(asked)
+    body = await asked.body(most=limits.control, within_s=limits.read_s)
     request = decode_body(body, _OUTCOMES)
     if not 0 < len(request.outcomes) <= MOST_ITEMS:
         raise RequestInvalid(f"a request holds 1 to {MOST_ITEMS} outcomes", where="outcomes")
@@ -142,8 +143,9 @@ async def take_events(
         NotReady: This server takes no events.
     """
     host.lane(product)
-    require_json(scope)
-    body = await read_body(scope, receive, most=limits.control, within_s=limits.read_s)
+    asked = AsgiAsked(scope, receive)
+    require_json(asked)
+    body = await asked.body(most=limits.control, within_s=limits.read_s)
     request = decode_body(body, _EVENTS)
     if host.take_events is None:
         raise NotReady("this server takes no events")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from opentelemetry.trace import Span, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from geartrain.api.bodies import Scope
+from geartrain.api.bodies import Asked
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _CONTEXT = ("traceparent", "tracestate")
@@ -30,20 +30,16 @@ def tracer_from(environ: Mapping[str, str]) -> Tracer | None:
 
 
 @contextmanager
-def request_span(tracer: Tracer | None, route: str, scope: Scope) -> Iterator[Span | None]:
+def request_span(tracer: Tracer | None, route: str, asked: Asked) -> Iterator[Span | None]:
     """A server span for one request, child of the W3C trace context that came with it."""
     if tracer is None:
         yield None
         return
-    carrier = {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in scope["headers"]
-        if name.decode("latin-1") in _CONTEXT
-    }
+    carrier = {name: value for name in _CONTEXT if (value := asked.header(name)) is not None}
     context = TraceContextTextMapPropagator().extract(carrier)
-    attributes = {"http.route": route, "http.request.method": str(scope["method"])}
+    attributes = {"http.route": route, "http.request.method": asked.method}
     with tracer.start_as_current_span(
-        f"{scope['method']} {route}", context=context, kind=SpanKind.SERVER, attributes=attributes
+        f"{asked.method} {route}", context=context, kind=SpanKind.SERVER, attributes=attributes
     ) as span:
         yield span
 

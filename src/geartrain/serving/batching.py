@@ -43,17 +43,14 @@ class MicroBatcher(Generic[Q]):
         self._most = most
         self._waiting: deque[Q] = deque()
         self._is_scheduled = False
-        self._last = 1
 
-    def submit(self, query: Q, *, alone: bool = False) -> None:
-        """Take *query*; where it is *alone* in the server, as the last one was, it runs at once.
+    def submit(self, query: Q) -> None:
+        """Take *query*; it runs in the loop's next turn, with what comes until then.
 
-        The first of many that arrive together looks alone too; it is not, where the last
-        batch had company.
+        A query that finds the server empty may be the first of many that arrive together:
+        waiting for the end of this turn costs it microseconds, running it alone would cost
+        the others a call of the model.
         """
-        if alone and self._last == 1 and not self._waiting:
-            self._run([query])
-            return
         self._waiting.append(query)
         if not self._is_scheduled:
             self._is_scheduled = True
@@ -72,5 +69,4 @@ class MicroBatcher(Generic[Q]):
             self._is_scheduled = True
             self._schedule(self._flush)
         if batch:
-            self._last = len(batch)
             self._run(batch)

@@ -93,9 +93,11 @@ class PredictionLog:
         self._pending = 0
         self._finished: deque[Path] = deque()
         self._delivering: Path | None = None
-        self._undelivered: dict[Identity, LoggedDecision] = {}
-        self._recent: OrderedDict[Identity, LoggedDecision] = OrderedDict()
+        self._undelivered: dict[Identity, Decision] = {}
+        self._recent: OrderedDict[Identity, Decision] = OrderedDict()
         self._sizes: dict[Path, int] = {}
+        #: What a segment of this process holds, so that it need not be read again.
+        self._held: dict[Path, list[LoggedDecision]] = {}
         self._serial = 0
         self._segment: Segment | None = None
         self._segment_records = 0
@@ -144,8 +146,7 @@ class PredictionLog:
         """An answered decision that is not in the lake yet, or was made a short while ago."""
         identity = (product, decision, False)
         with self._lock:
-            record = self._undelivered.get(identity) or self._recent.get(identity)
-        return None if record is None else record.decision
+            return self._undelivered.get(identity) or self._recent.get(identity)
 
     @property
     def state(self) -> LogState:
@@ -253,9 +254,10 @@ class PredictionLog:
         if not self._segment_records:
             self._segment_since = time.monotonic()
         self._segment_records += len(fresh)
-        self._undelivered.update(fresh)
+        self._undelivered.update((identity, record.decision) for identity, record in fresh.items())
         if self._segment is not None:
             self._sizes[self._segment.path] = self._segment.size
+            self._held.setdefault(self._segment.path, []).extend(fresh.values())
 
     def _segment_to_write(self) -> Segment:
         if self._segment is None:
@@ -284,7 +286,7 @@ class PredictionLog:
     def _recover(self) -> None:
         for path in left_behind(self._folder):
             self._sizes[path] = path.stat().st_size
-            self._undelivered.update({record.identity: record for record in read_records(path)})
+            self._undelivered.update((record.identity, record.decision) for record in read_records(path))
             self._finished.append(path)
 
     def _deliver(self) -> None:
@@ -307,12 +309,20 @@ class PredictionLog:
                         return
                     self._lock.wait_for(self._is_over, timeout=self._limits.retry_s)
 
+    def _records_of(self, path: Path) -> tuple[LoggedDecision, ...]:
+        """What a finished segment holds, each identity once."""
+        with self._lock:
+            held = self._held.get(path)
+        if held is not None:
+            return tuple(held)
+        return tuple({record.identity: record for record in read_records(path)}.values())
+
     def _is_over(self) -> bool:
         return self._writer_is_done
 
     def _deliver_one(self, path: Path) -> bool:
         try:
-            records = tuple({record.identity: record for record in read_records(path)}.values())
+            records = self._records_of(path)
             if records:
                 self._sink(path.stem, records)
             path.unlink(missing_ok=True)
@@ -323,9 +333,10 @@ class PredictionLog:
         with self._lock:
             self._problem = ""
             self._sizes.pop(path, None)
+            self._held.pop(path, None)
             for record in records:
                 self._undelivered.pop(record.identity, None)
-                self._recent[record.identity] = record
+                self._recent[record.identity] = record.decision
             while len(self._recent) > RECENT:
                 self._recent.popitem(last=False)
         return True

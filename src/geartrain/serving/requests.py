@@ -179,11 +179,11 @@ class _NumberChecks:
         self._highs = tuple(_LARGEST if one.maximum is None else float(one.maximum) for one in terms)
 
     def hold(self, row: Mapping[str, object]) -> bool:
-        values = tuple(map(row.get, self._names))
+        values: tuple[Any, ...] = tuple(map(row.get, self._names))
         kinds = set(map(type, values))
         if not kinds <= _NUMBERS:
             return False
-        if int in kinds and not all(_finite(value) for value in values if type(value) is int):  # type: ignore[arg-type]  # numbers all
+        if int in kinds and not all(_finite(value) for value in values if type(value) is int):
             return False
         return all(map(le, self._lows, values)) and all(map(le, values, self._highs))
 
