@@ -10,6 +10,7 @@ import click
 
 from geartrain.cli.answer import Answer, answering
 from geartrain.cli.options import loaded, moment_of, now_option, opened, product_option, workspace_option
+from geartrain.cli.writing import csv_options, csv_terms
 
 if TYPE_CHECKING:
     from geartrain.engine.ingesting import Taken
@@ -41,9 +42,20 @@ def ingest() -> None:
 @workspace_option
 @product_option
 @click.argument("deliveries", metavar="[SOURCE=]FILE...", nargs=-1)
+@csv_options
 @now_option
 @answering
-def files(workspace: Path | None, folder: Path, deliveries: tuple[str, ...], now: datetime | None) -> Answer:
+def files(
+    workspace: Path | None,
+    folder: Path,
+    deliveries: tuple[str, ...],
+    separator: str | None,
+    decimal: str | None,
+    thousands: str | None,
+    encoding: str | None,
+    dates: str | None,
+    now: datetime | None,
+) -> Answer:
     """Check every row of the files: good ones go into the lake, bad ones into quarantine.
 
     Without a file, those are taken that the contract names as `location`.
@@ -56,14 +68,52 @@ def files(workspace: Path | None, folder: Path, deliveries: tuple[str, ...], now
     space, moment = opened(workspace, create=True), moment_of(now)
     remember_folder(space.root, product.name, product.folder)
     door = Door(space, product.contract)
-    taken = [(path, door.take_file(source, path, now=moment)) for source, path in named]
+    csv = csv_terms(separator, decimal, thousands, encoding, dates)
+    taken = [(path, door.take_file(source, path, now=moment, csv=csv)) for source, path in named]
+    return _answered(product, [(str(path), one) for path, one in taken])
+
+
+@ingest.command()
+@workspace_option
+@product_option
+@click.option(
+    "--url", required=True, envvar="GEARTRAIN_INGEST_URL", help="Such as postgresql+psycopg://user@host/name."
+)
+@click.option("--sql", required=True, help="The question; it can read only.")
+@click.option("--source", default=None, help="The source of its rows; default: those that are decided about.")
+@now_option
+@answering
+def query(
+    workspace: Path | None, folder: Path, url: str, sql: str, source: str | None, now: datetime | None
+) -> Answer:
+    """Take the rows that a database answers with. The same answer again is the same delivery.
+
+    The address may stand in GEARTRAIN_INGEST_URL, where no list of processes shows its password.
+    """
+    from geartrain.adapters.query import read_query
+    from geartrain.data.door import rows_as_text
+    from geartrain.engine.folders import remember_folder
+    from geartrain.engine.ingesting import Door
+    from geartrain.engine.rows import data_of
+
+    product = loaded(folder)
+    frame = read_query(url, sql)
+    space, moment = opened(workspace, create=True), moment_of(now)
+    remember_folder(space.root, product.name, product.folder)
+    name = source or data_of(product.contract).decisions.name
+    content = "\n".join(rows_as_text(frame)).encode()
+    taken = Door(space, product.contract).take(name, frame, content=content, now=moment)
+    return _answered(product, [("the query", taken)])
+
+
+def _answered(product: Product, taken: list[tuple[str, Taken]]) -> Answer:
     return Answer(
         schema="ingest/1",
         ok=any(one.batch.accepted or one.batch.duplicates or one.known for _, one in taken),
         result={
             "product": product.name,
             "batches": [
-                {"file": str(path), "batch": one.batch, "known": one.known, "reasons": dict(one.reasons)}
+                {"file": path, "batch": one.batch, "known": one.known, "reasons": dict(one.reasons)}
                 for path, one in taken
             ],
         },
@@ -169,7 +219,7 @@ def _rule(given: str) -> tuple[str, str]:
     return column.strip(), expression.strip()
 
 
-def _told(path: Path, taken: Taken) -> str:
+def _told(path: str, taken: Taken) -> str:
     batch = taken.batch
     if taken.known:
         return f"{path}: this delivery was taken before ({batch.accepted:,} rows); nothing was changed"

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "geartrain.cli.features:features",
         "List features; is the model served what it learned from?",
     ),
+    "data": ("geartrain.cli.data:data", "Preview a file, exchange schemas, erase a person."),
     "train": ("geartrain.cli.train:train", "Search for a model; every trial is in the ledger."),
     "compress": ("geartrain.cli.compress:compress", "Shrink the model until it fits the budget."),
     "evaluate": ("geartrain.cli.evaluate:evaluate", "Open the sealed rows and judge every clause."),

@@ -189,7 +189,7 @@ def _days(
             continue
         cells = _said(series)
         days = cells.filter(cells.str.contains(_DAY))
-        if said.dates is not None and declared:
+        if said.dates is not None and (declared or days.len() == cells.len() > 0):
             shape = said.dates
         elif not days.len() or (not declared and days.len() < cells.len()):
             continue

@@ -20,9 +20,9 @@ from geartrain.domain.data import Batch
 from geartrain.domain.digest import short
 from geartrain.domain.events import BatchIngested, RowsRepaired
 from geartrain.engine.referenced import with_files
-from geartrain.engine.rows import data_of, frame_of, table_of
+from geartrain.engine.rows import frame_of, source_of, table_of
 from geartrain.engine.workspace import MACHINE, Workspace
-from geartrain.errors import ProductUnknown, SourceUnreadable
+from geartrain.errors import SourceUnreadable
 
 QUARANTINE = "__quarantine"
 
@@ -232,16 +232,7 @@ class Door:
         return still_open(frame_of(self._workspace.lake.scan(table)))
 
     def _terms(self, source: str) -> SourceTerms:
-        data = data_of(self._contract)
-        terms = data.source(source)
-        if terms is None:
-            raise ProductUnknown(
-                f"the contract knows no source `{source}`",
-                where="data.sources",
-                found=", ".join(one.name for one in data.sources),
-                hint="name one of these, or add the source to the contract",
-            )
-        return terms
+        return source_of(self._contract, source)
 
 
 def with_row_names(source: SourceTerms, frame: pl.DataFrame, batch: str) -> pl.DataFrame:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from geartrain.data.labels import LABEL, LABEL_TIME, MATURE, label_rows
 from geartrain.data.snapshots import content_digest, take_snapshot
 from geartrain.domain.columns import columns_of, microseconds_of, numbers, texts_of, values_of
-from geartrain.domain.contract import Contract, DataTerms
+from geartrain.domain.contract import Contract, DataTerms, SourceTerms
 from geartrain.domain.data import Snapshot, SourceVersion
 from geartrain.domain.expression import Values
 from geartrain.domain.features import FeatureSet
 from geartrain.domain.task import Task
 from geartrain.engine.workspace import Workspace
-from geartrain.errors import SnapshotEmpty, TrainingImpossible
+from geartrain.errors import ProductUnknown, SnapshotEmpty, TrainingImpossible
 from geartrain.features.offline import point_in_time
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 
@@ -76,6 +76,24 @@ def data_of(contract: Contract) -> DataTerms:
             hint="add a data section with one source of kind `decisions`",
         )
     return contract.data
+
+
+def source_of(contract: Contract, name: str) -> SourceTerms:
+    """The source *name* of the contract.
+
+    Raises:
+        ProductUnknown: The contract knows no such source.
+    """
+    data = data_of(contract)
+    terms = data.source(name)
+    if terms is None:
+        raise ProductUnknown(
+            f"the contract knows no source `{name}`",
+            where="data.sources",
+            found=", ".join(one.name for one in data.sources),
+            hint="name one of these, or add the source to the contract",
+        )
+    return terms
 
 
 def keys_of(contract: Contract) -> dict[str, str]:
