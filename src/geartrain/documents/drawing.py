@@ -73,7 +73,7 @@ def figure(
 
 def numbers_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table whose first column names the row; it scrolls sideways where the page is narrow."""
-    top = "".join(f'<th scope="col">{text(one)}</th>' for one in head)
+    top = "".join(f'<th scope="col">{text(one)}</th>' if one else "<td></td>" for one in head)
     body = "".join(
         f'<tr><th scope="row">{text(row[0])}</th>'
         + "".join(f"<td>{text(one)}</td>" for one in row[1:])
@@ -81,7 +81,8 @@ def numbers_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         for row in rows
     )
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="The numbers of the chart">'
+        # A group, not a region: a page may have many, and landmarks of one name lead nowhere.
+        f'<div class="scroll" tabindex="0" role="group" aria-label="The numbers of the chart">'
         f'<table class="numbers"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 

@@ -43,7 +43,7 @@ def test_axe_finds_nothing_on_any_page(team, house):
     found = []
     for addresses in walk(team.signed_in(person)).values():
         found += _looked_at(page, addresses[0])
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_axe_finds_nothing_at_the_door(team, house):
@@ -62,7 +62,7 @@ def test_axe_finds_nothing_at_the_door(team, house):
     for name in ("_people", "_sessions"):
         getattr(team.accounts, name).clear()
     found += _looked_at(page, "/first")
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_what_axe_would_find_is_found(house):
