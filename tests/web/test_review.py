@@ -129,6 +129,9 @@ def test_the_outcome_and_other_answers_wait_for_ones_own(team, logged):
         assert (case["truth"], case["others"], case["mine"]) == (None, [], None)
         assert "bought" not in {one["name"] for one in case["row"]}
         assert "What became known" not in browser.page(here)
+    assert dan.twin(AT)["answers"] == []
+    assert len(vera.twin(AT)["answers"]) == 1, "who is not asked may read"
+    assert "it looks usual to me" not in dan.page(AT)
     dan.act(f"{AT}/answer", decision=id_, verdict="cannot tell")
     case = dan.twin(here)["case"]
     assert case["truth"] == "no"

@@ -26,7 +26,7 @@ from geartrain.web.room import Asked
 
 _LONGEST_WORDS = 4000
 #: So many of the latest answers are listed.
-_LATEST = 20
+_LATEST = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,7 @@ class ReviewView:
 
     Attributes:
         may_answer: Whether the visitor holds a role here.
+        answers: The latest about decisions that the visitor has answered too; all of them to whoever is not asked.
         waiting: How many of the queue the visitor has not answered.
     """
 
@@ -119,11 +120,14 @@ def review_view(asked: Asked) -> ReviewView:
     queue = review_queue(asked.workspace, contract, now=asked.now)
     lines = tuple(_line(one, mine) for one in queue.chosen)
     named = asked.query.get("decision", "")
+    may_answer = bool(asked.visitor.roles(contract))
+    # What others said about a decision waits for one's own answer, so that people can be compared.
+    open_to_me = tuple(one for one in said if one.decision in mine or not may_answer)
     shown = named or next((one.decision for one in lines if not one.answered), "")
     return ReviewView(
         unit=contract.decision.unit,
         currency=currency_of(contract),
-        may_answer=bool(asked.visitor.roles(contract)),
+        may_answer=may_answer,
         since=queue.since,
         until=queue.until,
         drawn_from=queue.drawn_from,
@@ -132,7 +136,7 @@ def review_view(asked: Asked) -> ReviewView:
         queue=lines,
         case=_case(asked, contract, queue, said, shown) if shown else None,
         reviewed=reviewing.reviewed(said),
-        answers=said[:_LATEST],
+        answers=open_to_me[:_LATEST],
         answers_in_all=len(said),
     )
 
