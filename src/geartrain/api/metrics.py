@@ -223,6 +223,15 @@ def _gauge_families(
         for arm, served in host.lane(product).served:
             releases.add_metric((product, arm.value, served.release), 1)
     yield releases
+    resting = GaugeMetricFamily(
+        "geartrain_model_rests",
+        "1 where a model failed too often and is not asked.",
+        labels=("product", "release"),
+    )
+    for product in host.products:
+        for release in host.lane(product).breakers.resting():
+            resting.add_metric((product, release), 1)
+    yield resting
     yield from _skew_families(host)
 
 

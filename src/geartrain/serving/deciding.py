@@ -28,6 +28,7 @@ from geartrain.serving.routing import Arm
 from geartrain.serving.runtime import Matrix, RawRow, Served
 from geartrain.stats.deciding import ABSTAINED, decide
 
+RESTING: Final = "the model has failed too often and rests"
 UNKNOWN_COST: Final = "what the decision would cost is not known for this row"
 
 
@@ -169,6 +170,24 @@ def _stand_in(served: Served, now: datetime, one: str, key: str, *, doubt: str) 
         doubt=doubt,
         arm=Arm.FALLBACK.value,
     )
+
+
+def stand_in(
+    served: Served,
+    rows: Sequence[RawRow],
+    now: datetime,
+    ids: Sequence[str],
+    keys: Sequence[str],
+    *,
+    doubt: str,
+) -> Answered:
+    """What the rule's fallback decides about *rows* where no model is asked."""
+    names = keys or tuple(_key_of(served, row) for row in rows)
+    decisions = tuple(
+        _stand_in(served, now, one, key, doubt=doubt) for one, key in zip(ids, names, strict=True)
+    )
+    missing = np.full((len(rows), len(served.columns)), np.nan, dtype=np.float32)
+    return Answered(decisions=decisions, features=missing)
 
 
 def _why_abstained(served: Served, cost: float) -> str:

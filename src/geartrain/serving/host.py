@@ -128,11 +128,18 @@ class ServingHost:
     def swap(self, product: str, served: Served, *, promised_s: float | None = None) -> None:
         """Let *served* answer for *product* from now on; canary and shadow go on as they were.
 
+        What answered until now is kept and decides where the new model fails (`set_previous`).
+
         *promised_s* is the latency that the contract promises; None keeps what was said before.
         """
         with self._swapping:
             before = self._lanes.get(product)
-            lane = Lane(champion=served) if before is None else replace(before[0], champion=served)
+            if before is None:
+                lane = Lane(champion=served)
+            elif before[0].champion.release == served.release:
+                lane = replace(before[0], champion=served)
+            else:
+                lane = replace(before[0], champion=served, previous=before[0].champion)
             if promised_s is not None:
                 lane = replace(lane, promised_s=promised_s)
             self._put(product, lane)
@@ -158,6 +165,15 @@ class ServingHost:
             lane = self.lane(product)
             shares = Shares(canary=lane.shares.canary, shadow=share if served is not None else 0.0)
             self._put(product, replace(lane, shadow=served, shares=shares))
+
+    def set_previous(self, product: str, served: Served | None) -> None:
+        """Let *served* decide where the champion's model fails; None leaves that to the rule.
+
+        Raises:
+            ProductUnknown: There is no champion to stand behind.
+        """
+        with self._swapping:
+            self._put(product, replace(self.lane(product), previous=served))
 
     def withdraw(self, product: str) -> None:
         """Answer for *product* no more."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from geartrain.domain.prediction import Decision
 from geartrain.errors import RequestInvalid
+from geartrain.serving.breaker import Breakers
 from geartrain.serving.columns import logged_row
-from geartrain.serving.deciding import Answered, decide_rows
+from geartrain.serving.deciding import RESTING, Answered, decide_rows, stand_in
 from geartrain.serving.journal import LoggedDecision
 from geartrain.serving.requests import RowChecks
 from geartrain.serving.routing import Arm, Shares, arm_of, is_shadowed
@@ -24,13 +25,18 @@ class Lane:
         champion: Answers.
         canary: Answers for a share of the keys.
         shadow: Decides for a share of the keys; nobody is answered with it.
+        previous: Decides where the champion's or canary's model fails; the rule's fallback
+            acts where it fails too, or there is none.
         promised_s: The latency that the contract promises, in seconds, if it does.
+        breakers: Which models are let rest; shared by all lanes of one product.
     """
 
     champion: Served
     canary: Served | None = None
     shadow: Served | None = None
+    previous: Served | None = None
     shares: Shares = field(default_factory=Shares)
+    breakers: Breakers = field(default_factory=Breakers, compare=False)
     promised_s: float | None = None
 
     @property
@@ -74,11 +80,12 @@ def answer(lane: Lane, asks: Sequence[Ask], now: datetime, *, stale_s: float | N
     refused: dict[int, RequestInvalid] = {}
     for (arm, at, explain), places in groups.items():
         served = lane.canary if arm is Arm.CANARY and lane.canary is not None else lane.champion
-        _answer_group(served, asks, places, now, at, explain, arm, stale_s, made, refused)
+        _answer_group(lane, served, asks, places, now, at, explain, arm, stale_s, made, refused)
     return [refused.get(a) or tuple(made[a][r] for r in range(len(ask.rows))) for a, ask in enumerate(asks)]
 
 
 def _answer_group(
+    lane: Lane,
     served: Served,
     asks: Sequence[Ask],
     places: Sequence[tuple[int, int]],
@@ -94,8 +101,8 @@ def _answer_group(
     ids = [asks[a].ids[r] for a, r in places]
     keys = [asks[a].keys[r] for a, r in places]
     try:
-        answered = decide_rows(
-            served, rows, now, ids, keys=keys, at=at, stale_s=stale_s, arm=arm, explain=explain
+        answered = _by_chain(
+            lane, served, rows, ids, keys, now=now, at=at, stale_s=stale_s, arm=arm, explain=explain
         )
     except RequestInvalid as problem:
         if len(places) == 1:
@@ -103,10 +110,54 @@ def _answer_group(
             return
         # One client's row must not cost another client's answer.
         for place in places:
-            _answer_group(served, asks, [place], now, at, explain, arm, stale_s, made, refused)
+            _answer_group(lane, served, asks, [place], now, at, explain, arm, stale_s, made, refused)
         return
     for (a, r), record in zip(places, _logged(answered, rows, at), strict=True):
         made[a][r] = record
+
+
+def _by_chain(
+    lane: Lane,
+    served: Served,
+    rows: Sequence[RawRow],
+    ids: Sequence[str],
+    keys: Sequence[str],
+    *,
+    now: datetime,
+    at: datetime,
+    stale_s: float | None,
+    arm: Arm,
+    explain: bool,
+) -> Answered:
+    """Decide by *served*; rows that its model fails on by the release before it, then by the rule.
+
+    What is logged as features is what the model that should have decided was given.
+    """
+    if lane.breakers.lets(served.release, now):
+        answered = decide_rows(
+            served, rows, now, ids, keys=keys, at=at, stale_s=stale_s, arm=arm, explain=explain
+        )
+    else:
+        answered = stand_in(served, rows, now, ids, keys, doubt=RESTING)
+    failed = [i for i, one in enumerate(answered.decisions) if one.fallback and not one.probabilities]
+    if answered.decisions[0].doubt != RESTING:
+        lane.breakers.tell(served.release, now, failed=len(failed) == len(rows))
+    before = lane.previous
+    if not failed or before is None or before.release == served.release:
+        return answered
+    if not lane.breakers.lets(before.release, now):
+        return answered
+    again = decide_rows(
+        before, [rows[i] for i in failed], now, [ids[i] for i in failed], keys=[keys[i] for i in failed],
+        at=at, stale_s=stale_s, arm=arm, explain=explain,
+    )  # fmt: skip
+    lane.breakers.tell(before.release, now, failed=all(not one.probabilities for one in again.decisions))
+    decisions = list(answered.decisions)
+    for place, one in zip(failed, again.decisions, strict=True):
+        if one.probabilities:
+            doubt = f"{decisions[place].doubt}; the release before it decided"
+            decisions[place] = replace(one, fallback=True, arm=Arm.FALLBACK.value, doubt=doubt)
+    return Answered(decisions=tuple(decisions), features=answered.features)
 
 
 def decide_in_shadow(
