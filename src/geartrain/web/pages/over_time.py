@@ -287,7 +287,10 @@ def _compared(costs: CostsOverTime | None, contract: Contract) -> tuple[str, ...
         if one.saved is None:
             continue
         named = policy_in_words(one.name)
-        named = {"never": "Had the first release never been replaced"}.get(one.kind, f"Deciding by {named}")
+        named = {
+            "never": "Had the first release never been replaced, it",
+            "own": f"Deciding by the rule \u201c{named}\u201d",
+        }.get(one.kind, f"Deciding by {named}")
         if one.kind == "trivial" and one.name.startswith("always-"):
             named = f"To {policy_in_words(one.name)}"
         more = one.saved.value >= 0
