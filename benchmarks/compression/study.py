@@ -218,6 +218,7 @@ def judged(
         margin=margin,
         worst=worst_change(rule, rows.select.columns, len(rows.select)),
         most_bytes=None if at_least == 1.0 else limit,
+        positives=int((rows.select.truth == 1).sum()) if costs is row_costs else 0,
     )
     choice = _nominated(choice, limit)
     place = next(i for i, one in enumerate(candidates) if one.name == choice.chosen)

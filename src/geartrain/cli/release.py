@@ -292,6 +292,33 @@ def verify(bundle: Path) -> Answer:
 @workspace_option
 @product_option
 @release_argument
+@click.option("-o", "--to", "target", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@answering
+def edge(workspace: Path | None, folder: Path, release_name: str, target: Path) -> Answer:
+    """Write a release for a device: the model, its rule, and a runner that needs no geartrain."""
+    from geartrain.engine.bundles import load_bundle
+    from geartrain.engine.edging import edge_files
+    from geartrain.engine.releasing import releases
+    from geartrain.release.directory import write_directory
+
+    product, space = loaded(folder), opened(workspace)
+    name = _resolved(releases(space, product.name), release_name)
+    files = edge_files(load_bundle(space, name))
+    write_directory(target, files)
+    size = sum(len(one) for one in files.values())
+    return Answer(
+        schema="release-edge/1",
+        ok=True,
+        result={"release": name, "folder": str(target), "files": sorted(files), "bytes": size},
+        text=f"release {short(name)} for a device: {len(files)} files, {size / 1e3:,.0f} kB, in {target}\n"
+        f"next: `python {target}/run.py < rows.ndjson`; it needs numpy and onnxruntime only",
+    )
+
+
+@release.command()
+@workspace_option
+@product_option
+@release_argument
 @click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="A new folder.")
 @answering
 def export(workspace: Path | None, folder: Path, release_name: str, target: Path) -> Answer:

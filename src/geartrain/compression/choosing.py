@@ -18,6 +18,9 @@ from geartrain.stats.noninferiority import noninferior
 #: How far from kept; a variant must not be further for any clause that blocks.
 DISTANCE = {Status.KEPT: 0, Status.UNPROVEN: 1, Status.NOT_MEASURED: 1, Status.BROKEN: 2}
 
+#: A median is called slower from this ratio on: two timings of one model differ that much by themselves.
+SLOWER = 1.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measured:
@@ -78,15 +81,18 @@ def choose(
     confidence: float = 0.95,
     worst: float | None = None,
     most_bytes: int | None = None,
+    positives: int = 0,
 ) -> Choice:
     """Choose among *measured*, of which the first is the reference.
 
     A variant may be chosen if its decisions are proven not to cost more than *margin* of
     the reference's cost more, and if no blocking clause is further from kept than under
-    the reference. Of these the one that breaks fewest clauses wins, then the smallest.
+    the reference. One that is slower than the reference gains nothing by being smaller,
+    unless the reference is larger than the budget. Of these the one that breaks fewest
+    clauses wins, then the smallest.
     With a size budget *most_bytes* a variant that fits it comes before one that does not,
     and of those that fit the surest wins, whose cost may rise least: to be smaller than
-    the budget buys nothing.
+    the budget buys nothing. *positives* among the rows make "how many more" speak of them.
     *worst* is the most that one changed decision can cost (see `worst_change`): without
     it, decisions that never differed count as proven equal. The confidence is not
     adjusted for the number of variants; the one chosen is judged again on `verdict`.
@@ -98,10 +104,18 @@ def choose(
         raise ValueError("nothing to choose from")
     reference = measured[0]
     tested = {
-        one.name: _compared(one, reference, seed=seed, margin=margin, confidence=confidence, worst=worst)
+        one.name: _compared(
+            one, reference, seed=seed, margin=margin, confidence=confidence, worst=worst, positives=positives
+        )
         for one in measured[1:]
     }
-    fit = [one for one in measured[1:] if tested[one.name].proven and not _worse_clauses(one, reference)]
+    fit = [
+        one
+        for one in measured[1:]
+        if tested[one.name].proven
+        and not _worse_clauses(one, reference)
+        and (not _slower(one, reference) or _needs_size(reference, most_bytes))
+    ]
 
     def order(one: Measured) -> tuple[float, ...]:
         size = one.speed.size_bytes
@@ -176,13 +190,24 @@ class _Test:
 
 
 def _compared(
-    one: Measured, reference: Measured, *, seed: int, margin: float, confidence: float, worst: float | None
+    one: Measured,
+    reference: Measured,
+    *,
+    seed: int,
+    margin: float,
+    confidence: float,
+    worst: float | None,
+    positives: int,
 ) -> _Test:
     allowed = margin * abs(float(reference.costs.mean()))
     found = noninferior(
         one.costs, reference.costs, margin=allowed, seed=seed, confidence=confidence, worst=worst
     )
-    needed = f"; about {found.rows_needed:,} rows in all would prove it" if found.rows_needed else ""
+    needed = ""
+    if found.rows_needed:
+        needed = f"; about {found.rows_needed:,} rows in all would prove it"
+        if positives:
+            needed += f", {found.rows_needed * positives / found.rows:,.0f} of them positive"
     if found.differing == 0:
         words = f"the same cost on all {found.rows} rows, but these cannot exclude a rise above {margin:.0%}{needed}"
     else:
@@ -199,6 +224,16 @@ def _worse_clauses(one: Measured, reference: Measured) -> tuple[str, ...]:
         and finding.clause in before
         and DISTANCE[finding.status] > DISTANCE[before[finding.clause].status]
     )
+
+
+def _slower(one: Measured, reference: Measured) -> bool:
+    """Whether a row surely takes longer: the intervals of the medians lie apart, by more than a tick of noise."""
+    low, high = one.speed.p50_low_us, reference.speed.p50_high_us
+    return low is not None and high is not None and low > SLOWER * high
+
+
+def _needs_size(reference: Measured, most_bytes: int | None) -> bool:
+    return most_bytes is not None and reference.speed.size_bytes > most_bytes
 
 
 def _broken(one: Measured) -> int:
@@ -232,6 +267,9 @@ def _reason(
     worse = _worse_clauses(one, reference)
     if worse:
         return "under it " + ", ".join(worse)
+    if _slower(one, reference) and not _needs_size(reference, most_bytes):
+        ratio = one.speed.p50_us / reference.speed.p50_us
+        return f"does not gain: a row takes {ratio:.1f} times as long as with the reference"
     if one is best:
         smaller = 1 - one.speed.size_bytes / reference.speed.size_bytes
         return f"{smaller:.0%} smaller, cost proven to rise by at most {margin:.0%}, no clause worse"

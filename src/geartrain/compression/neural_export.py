@@ -75,7 +75,7 @@ def _answering(fitted: Fitted) -> Any:
     if not fitted.task.has_classes or _speaks_probabilities(fitted.estimator):
         return module
 
-    class Answering(torch.nn.Module):
+    class Answering(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.inner = module

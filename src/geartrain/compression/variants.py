@@ -122,7 +122,8 @@ def _smaller_nets(params: Mapping[str, Parameter]) -> tuple[Change, ...]:
         for narrower in NARROWER
         if hidden // narrower >= 2
     ]
-    return (*students, *((f"pruned-{share:.0%}", {"pruned": share}) for share in PRUNES))
+    pruned: list[Change] = [(f"pruned-{share:.0%}", {"pruned": share}) for share in PRUNES]
+    return (*students, *pruned)
 
 
 def _formats(one: Variant, taught: Matrix, matrix: Matrix) -> list[Variant]:

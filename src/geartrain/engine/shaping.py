@@ -105,6 +105,7 @@ def shape(builder: Builder, document: Document) -> Document:
         margin=MARGIN,
         worst=worst_change(rule, examples.columns, len(examples)),
         most_bytes=most_bytes(builder.contract) if thorough else None,
+        positives=int((examples.truth == 1).sum()) if len(rule.classes) == 2 else 0,
     )
     models = {one.name: _version(builder, document, bench, one) for one in made}
     place, chosen = next((i, one) for i, one in enumerate(made) if one.name == choice.chosen)

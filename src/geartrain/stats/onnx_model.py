@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geartrain.domain.prediction import Predictions
 from geartrain.domain.task import Task
+from geartrain.stats.onnx_safety import outside_data
 from geartrain.stats.tree_model import Matrix
 
 INPUT = "features"
@@ -34,8 +35,12 @@ class OnnxModel:
         """Load *content*.
 
         Raises:
-            ValueError: The bytes are not a model that this product exported.
+            ValueError: The bytes are not a model that this product exported, or refer to
+                data outside of them.
         """
+        place = outside_data(content)
+        if place is not None:
+            raise ValueError(f"the ONNX model refers to data outside of it, in {place!r}: it is not opened")
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 

@@ -193,7 +193,7 @@ def whole_net(
     """The net *inner* with the scaling before it and the softmax, or the value's own scale, behind it."""
     import torch
 
-    class Whole(torch.nn.Module):
+    class Whole(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.inner = inner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from geartrain.domain.prediction import Floats
 from geartrain.domain.rule import DecisionRule
 from geartrain.errors import TrainingImpossible
 from geartrain.stats.fitted import is_lightgbm
+from geartrain.stats.tree_model import Matrix
 from geartrain.training.algorithms import resolved
 from geartrain.training.examples import Examples, Folds
 from geartrain.training.fitting import taught_estimator
@@ -62,12 +64,11 @@ def staged(
     return tuple(answers), written_out
 
 
-def _cut(estimator: object, matrix: Floats, trees: int, *, width: int) -> Floats:
-    model: object = estimator
+def _cut(estimator: Any, matrix: Matrix, trees: int, *, width: int) -> Floats:
     if width == 0:
-        said = model.predict(matrix, num_iteration=trees)  # type: ignore[attr-defined]
+        said = estimator.predict(matrix, num_iteration=trees)
         return np.asarray(said, dtype=np.float64).reshape(-1, 1)
     values = np.zeros((len(matrix), width))
-    known = np.asarray(model.classes_, dtype=np.int64)  # type: ignore[attr-defined]
-    values[:, known] = model.predict_proba(matrix, num_iteration=trees)  # type: ignore[attr-defined]
+    known = np.asarray(estimator.classes_, dtype=np.int64)
+    values[:, known] = estimator.predict_proba(matrix, num_iteration=trees)
     return values
