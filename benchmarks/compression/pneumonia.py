@@ -31,9 +31,11 @@ from geartrain.stats.fitted import Fitted
 from geartrain.training.neural import Build, Network
 
 RULE = rule_with(missed="10", false_alarm="1")
-EPOCHS = 10
+EPOCHS = 14
 #: How often each picture is shown moved.
-MOVED = 2
+MOVED = 3
+#: The share of channels that pruning takes away: what is left weighs less than an eighth.
+PRUNED = 0.69
 
 
 def convolutional(*channels: int) -> Build:
@@ -82,11 +84,11 @@ def candidates(rows: Rows, *, epochs: int = EPOCHS, seed: int = 1) -> Iterator[C
     lesson = lesson_of(shown, named(teacher).predict(shown))
     taught, told = np.concatenate([lesson.matrix, matrix]), np.concatenate([lesson.truth, truth])
     weight = np.concatenate([lesson.weight, np.ones(len(matrix))])
-    for channels in ((8, 12, 20, 32), (6, 8, 12, 16)):
+    for channels in ((8, 12, 20, 32), (6, 12, 20, 36)):
         name = "distilled-" + "-".join(map(str, channels))
         bases[name] = network(convolutional(*channels), epochs, seed).fit(taught, told, weight)
-    small = narrowed(teacher.inner_, 0.66)
-    bases["pruned-66%"] = teacher.taught_on(small, taught, told, epochs=epochs // 2, weight=weight)
+    small = narrowed(teacher.inner_, PRUNED)
+    bases[f"pruned-{PRUNED:.0%}"] = teacher.taught_on(small, taught, told, epochs=epochs // 2, weight=weight)
     for name, estimator in bases.items():
         content = to_onnx(named(estimator), columns)
         yield Candidate(name=name, onnx=content)
@@ -106,9 +108,9 @@ def main(arguments: list[str]) -> int:
     rows = pneumonia(Path(arguments[0]))
     made = list(candidates(rows))
     print(f"{len(made)} variants made in {time.perf_counter() - began:.0f} s")
-    found = judged(made, rows, RULE, margin=0.05, seed=1, at_least=8.0)
+    found = judged(made, rows, RULE, margin=0.05, seed=1, at_least=8.0, faster=4.0)
     picture = Path(arguments[1]) / "pneumonia.html" if len(arguments) > 1 else None
-    show("PneumoniaMNIST at 10 : 1, at least 8 times smaller", found, picture=picture)
+    show("PneumoniaMNIST at 10 : 1, at least 8 times smaller and 4 times faster", found, picture=picture)
     return 0
 
 

@@ -193,10 +193,11 @@ def judged(
     margin: float,
     seed: int,
     at_least: float = 1.0,
+    faster: float = 1.0,
     costs: Costs = row_costs,
     tune: bool = True,
 ) -> Result:
-    """Measure, choose on `select` among those at least *at_least* times smaller, prove on `verdict`."""
+    """Measure, choose on `select` among those that much smaller and *faster*, prove on `verdict`."""
     models = [OnnxModel(one.onnx) for one in candidates]
     rules, measured = [], []
     answers = [model.predict(rows.select.matrix) for model in models]
@@ -220,7 +221,7 @@ def judged(
         most_bytes=None if at_least == 1.0 else limit,
         positives=int((rows.select.truth == 1).sum()) if costs is row_costs else 0,
     )
-    choice = _nominated(choice, limit)
+    choice = _nominated(choice, limit, measured[0].speed.p50_us / faster)
     place = next(i for i, one in enumerate(candidates) if one.name == choice.chosen)
     final = [
         costs(rules[i], models[i].predict(rows.verdict.matrix), rows.verdict)
@@ -243,14 +244,19 @@ def judged(
     )
 
 
-def _nominated(choice: Choice, limit: int) -> Choice:
-    """The choice, or, where nothing that small is proven on `select` alone, the surest of that size.
+def _nominated(choice: Choice, limit: int, slowest: float) -> Choice:
+    """The choice, or, where nothing that small and fast is proven on `select` alone, the surest of these.
 
     `select` only chooses here; the proof is the one on `verdict`, which has more rows.
     """
     chosen = next(row for row in choice.rows if row.chosen)
-    small = [row for row in choice.rows[1:] if row.speed.size_bytes <= limit]
-    if chosen.speed.size_bytes <= limit or not small:
+    small = [
+        row
+        for row in choice.rows[1:]
+        if row.speed.size_bytes <= limit
+        and (slowest >= choice.rows[0].speed.p50_us or row.speed.p50_us <= slowest)
+    ]
+    if chosen in small or not small:
         return choice
     surest = min(small, key=lambda row: row.rise_at_most or 0.0)
     rows = tuple(
