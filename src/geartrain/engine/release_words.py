@@ -160,7 +160,7 @@ def _window_in_words(feature: WindowFeature) -> str:
         case Aggregation.DISTINCT:
             what = f"how many different {column} in {source}"
         case Aggregation.RATIO:
-            what = f"share with {column} among {source}"
+            what = f"share of {source} with “{column}”"
         case Aggregation.TIME_SINCE:
             what = f"seconds since the last of {source}"
         case Aggregation.DECAYED_SUM:

@@ -14,10 +14,16 @@ from geartrain.documents.spelling import moment, number
 from geartrain.domain.columns import as_text, texts_of
 from geartrain.domain.contract import Contract, FieldType
 from geartrain.domain.digest import canonical
-from geartrain.domain.features import FeatureType
 from geartrain.domain.prediction import Decision
 from geartrain.engine.logbook import DECISIONS, FEATURE, decision_of
-from geartrain.engine.release_words import Reason, class_in_words, hidden_features, may_be_shown, reading_of
+from geartrain.engine.release_words import (
+    Reason,
+    class_in_words,
+    described,
+    hidden_features,
+    may_be_shown,
+    reading_of,
+)
 from geartrain.engine.rows import OUTCOMES, frame_of, table_of
 from geartrain.engine.workspace import Workspace
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
@@ -87,39 +93,40 @@ def full_case(
     shown = [one for one in fields if may_be_shown(contract, one) and one.name in sent]
     hidden = hidden_features(contract, reading.encoding) if reading else frozenset()
     known = {one.name for one in shown}
+    spreads = {one.column: one.spread for one in reading.served.words} if reading else {}
+
+    def rank(name: str) -> str:
+        value = values.get(name)
+        told = isinstance(value, float) and name not in hidden
+        return rank_in_words(spreads.get(name, ()), value) if told else ""
+
     row = tuple(
         Said(
             name=one.name,
-            words=one.description or _plain(one.name),
+            words=one.description or (reading.label(one.name) if reading else _plain(one.name)),
             value=_row_text(sent[one.name], one.type),
             unit=one.unit,
+            rank=rank(one.name),
         )
         for one in shown
     )
-    features: list[Said] = []
-    if reading is not None:
-        spreads = {one.column: one.spread for one in reading.served.words}
-        for feature in reading.encoding.feature_set.features:
-            value = values.get(feature.name)
-            if feature.name in hidden or feature.name not in values or feature.name in known:
-                continue
-            counted = isinstance(value, float) and feature.type is FeatureType.NUMBER
-            rank = rank_in_words(spreads.get(feature.name, ()), value) if counted else ""  # type: ignore[arg-type]
-            features.append(
-                Said(
-                    name=feature.name,
-                    words=reading.label(feature.name),
-                    value=_text(value, 4),
-                    unit=feature.unit,
-                    rank=rank,
-                )
-            )
+    features = tuple(
+        Said(
+            name=one.name,
+            words=described(one),
+            value=_text(values[one.name], 4),
+            unit=one.unit,
+            rank=rank(one.name),
+        )
+        for one in (reading.encoding.feature_set.features if reading else ())
+        if one.name in values and one.name not in hidden and one.name not in known
+    )
     reasons = reading.reasons(pl.DataFrame([values]), hidden=hidden) if reading and values else ()
     return FullCase(
         decision=made,
         at=about,
         row=row,
-        features=tuple(features),
+        features=features,
         said=_model_said(contract, made),
         reasons=reasons,
         hidden=tuple(sorted({one.name for one in fields if one.sensitive} | hidden)),
