@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 from geartrain.errors import SettingInvalid, WorkspaceBusy, WorkspaceMissing
 
 if TYPE_CHECKING:
+    from geartrain.engine.live_state import OpenShared
     from geartrain.engine.living import Living
     from geartrain.engine.workspace import Workspace
     from geartrain.ports.accounts import Accounts
+    from geartrain.ports.bus import Bus
     from geartrain.ports.notifier import Notifier
+    from geartrain.ports.online_store import Snapshots
     from geartrain.ports.workflow import Plan, Workflows
+    from geartrain.serving.log import LogLimits
 
 #: The folder inside a team's folder that holds everything geartrain keeps there.
 FOLDER = ".geartrain"
@@ -30,12 +34,16 @@ class Settings:
     Attributes:
         root: The workspace's folder.
         database_url: Ledger and workflows in PostgreSQL; None keeps both in SQLite files.
+        bus_url: `kafka://host:port,...` or `sqlite:///path`: where a server reads events from; None for nowhere.
+        online_url: `redis://host:port/db`: online features that replicas share; None keeps them in each process.
         webhook: Incidents are posted there, signed with `webhook_secret` where it is set.
         mail: Incidents are mailed through this server, to the people in `mail_people`.
     """
 
     root: Path
     database_url: str | None = None
+    bus_url: str | None = None
+    online_url: str | None = None
     webhook: str | None = None
     webhook_secret: str = field(default="", repr=False)
     mail: str | None = field(default=None, repr=False)
@@ -65,7 +73,20 @@ def settings_of(environ: Mapping[str, str], *, workspace: Path | None = None) ->
         mail=environ.get("GEARTRAIN_MAIL_URL") or None,
         mail_from=environ.get("GEARTRAIN_MAIL_FROM") or "geartrain@localhost",
         mail_people=environ.get("GEARTRAIN_MAIL_PEOPLE", ""),
+        bus_url=_known_url(environ, "GEARTRAIN_BUS_URL", ("kafka://", "sqlite:///")),
+        online_url=_known_url(environ, "GEARTRAIN_ONLINE_URL", ("redis://", "rediss://", "unix://")),
     )
+
+
+def _known_url(environ: Mapping[str, str], name: str, known: tuple[str, ...]) -> str | None:
+    url = environ.get(name) or None
+    if url is not None and not url.startswith(known):
+        raise SettingInvalid(
+            f"{name} names something that is not known here",
+            found=url.split("://", maxsplit=1)[0],
+            hint="it begins with " + " or ".join(known),
+        )
+    return url
 
 
 def _nearest(start: Path) -> Path:
@@ -143,7 +164,13 @@ def open_workflows(settings: Settings, plans: Mapping[str, Plan]) -> Workflows:
     return DbosWorkflows(url, plans)
 
 
-def build_host(settings: Settings, *, tell: Callable[[str], None], products: Sequence[str] = ()) -> Living:
+def build_host(
+    settings: Settings,
+    *,
+    tell: Callable[[str], None],
+    products: Sequence[str] = (),
+    limits: LogLimits | None = None,
+) -> Living:
     """Compose what a server needs of a workspace; `begin` loads what is live. No *products*: all of them.
 
     Raises:
@@ -162,7 +189,45 @@ def build_host(settings: Settings, *, tell: Callable[[str], None], products: Seq
         session=f"{os.getpid()}-{uuid4().hex[:8]}",
         tell=tell,
         only=products,
+        limits=limits,
+        snapshots=open_snapshots(settings),
+        shared=open_shared(settings),
+        bus=open_bus(settings),
     )
+
+
+def open_snapshots(settings: Settings) -> Snapshots:
+    """Open the file in which a server keeps the state of online features, and how far it read the bus."""
+    from geartrain.adapters.snapshots_sqlite import SqliteSnapshots
+
+    return SqliteSnapshots(settings.root / "online.db")
+
+
+def open_shared(settings: Settings) -> OpenShared | None:
+    """How the online features that replicas share are opened; None where each process keeps its own."""
+    url = settings.online_url
+    if url is None:
+        return None
+    from geartrain.adapters.online_redis import RedisFeatures
+    from geartrain.engine.live_state import LATENESS_US
+
+    return lambda features, keys, name: RedisFeatures(
+        features, keys=keys, url=url, name=name, lateness_us=LATENESS_US
+    )
+
+
+def open_bus(settings: Settings) -> Bus | None:
+    """Open the bus that events come by; None where the setting names none."""
+    if settings.bus_url is None:
+        return None
+    kind, _, where = settings.bus_url.partition("://")
+    if kind == "kafka":
+        from geartrain.adapters.bus_kafka import KafkaBus
+
+        return KafkaBus(where.strip("/"))
+    from geartrain.adapters.bus_sqlite import SqliteBus
+
+    return SqliteBus(Path(where.removeprefix("/")))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from geartrain.domain.contract import FieldTerms, FieldType
 from geartrain.domain.features import Encoding, RequestFeature
 from geartrain.domain.prediction import Floats
 from geartrain.features.encoding import encode_row
-from geartrain.features.online import OnlineFeatures
 from geartrain.features.plain import PlainNumbers
 from geartrain.monitoring.profile import Profile
 from geartrain.monitoring.sketch import quantiles
@@ -63,7 +63,14 @@ def _contribute(native: bytes | None) -> Contribute | None:
     return contribute
 
 
-def online_encode(online: OnlineFeatures, encoding: Encoding, *, fields: Sequence[FieldTerms] = ()) -> Encode:
+class ReadsFeatures(Protocol):
+    """Online state, wherever it is kept."""
+
+    def read(self, row: RawRow, at_us: int) -> Mapping[str, float | str | None]:
+        """Every feature of *row* at a time."""
+
+
+def online_encode(online: ReadsFeatures, encoding: Encoding, *, fields: Sequence[FieldTerms] = ()) -> Encode:
     """Raw rows to the model's input, with features read from the online state at that time.
 
     *fields* are those of the contract where rows come as JSON: a model that learned from

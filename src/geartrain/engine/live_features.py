@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import RLock
 
@@ -16,14 +16,13 @@ from geartrain.domain.data import Batch
 from geartrain.domain.features import Encoding, FeatureSet
 from geartrain.engine.hosting import online_encode
 from geartrain.engine.ingesting import Door
+from geartrain.engine.live_state import KeptState, LiveState, OpenShared, SharedState
 from geartrain.engine.rows import data_of, keys_of, read_table
 from geartrain.engine.workspace import Workspace
-from geartrain.features.online import OnlineFeatures
 from geartrain.ports.lake import BATCH
+from geartrain.ports.online_store import Snapshots
 from geartrain.serving.runtime import Encode, Matrix, RawRow
 
-#: Rows that are applied before decisions get their turn again.
-_AT_ONCE = 500
 _SECOND_US = 1_000_000
 
 
@@ -35,13 +34,23 @@ class LiveFeatures:
     guards everything that reads or writes the workspace's histories.
     """
 
-    def __init__(self, workspace: Workspace, contract: Contract, *, books: RLock) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        contract: Contract,
+        *,
+        books: RLock,
+        tell: Callable[[str], None],
+        snapshots: Snapshots | None = None,
+        shared: OpenShared | None = None,
+    ) -> None:
         self._workspace = workspace
         self._contract = contract
         self._door = Door(workspace, contract)
         self._books = books
         self._reading = RLock()
-        self._states: dict[str, OnlineFeatures] = {}
+        self._tell, self._snapshots, self._shared = tell, snapshots, shared
+        self._states: dict[str, LiveState] = {}
         self._taken: set[str] = set()
 
     def adopt(self, contract: Contract) -> None:
@@ -51,7 +60,7 @@ class LiveFeatures:
                 self._contract, self._door = contract, Door(self._workspace, contract)
 
     def encode_of(self, encoding: Encoding, *, fields: Sequence[FieldTerms], now: datetime) -> Encode:
-        """Rows as they are sent to the model's input; the state is rebuilt from the lake where no release needed it yet.
+        """Rows as they are sent to the model's input; the state is taken up where no release needed it yet.
 
         *fields* are those of the release's own contract.
         """
@@ -91,6 +100,12 @@ class LiveFeatures:
             if rows.height:
                 self._apply(batch.source, rows.filter(pl.col(BATCH) == batch.id))
 
+    def refresh(self, *, now: datetime) -> None:
+        """Rows were repaired or erased by another process: bring the states in line with the lake."""
+        with self._books:
+            self._door = Door(self._workspace, self._contract)
+            self._follow(now=now)
+
     def silent_s(self, now: datetime) -> float | None:
         """How long the most silent feed behind the features has been silent; None where none is read.
 
@@ -108,20 +123,47 @@ class LiveFeatures:
         ]
         return max(0.0, (microseconds(now) - min(seen)) / _SECOND_US) if seen else None
 
-    def _state(self, features: FeatureSet, *, now: datetime) -> OnlineFeatures:
+    def keep(self, position: int, *, now: datetime, at_once: bool = False) -> None:
+        """The ledger was followed up to *position*: forget what is too old, save, follow what is shared."""
+        with self._books:
+            if self._shared is not None:
+                self._follow(now=now)
+            for state in self._states.values():
+                state.keep(position, now_us=microseconds(now), at_once=at_once)
+
+    def _state(self, features: FeatureSet, *, now: datetime) -> LiveState:
         with self._books:
             state = self._states.get(features.id)
             if state is None:
-                keys = keys_of(self._contract)
-                state = OnlineFeatures(features, keys=keys)
-                for source in state.sources:
-                    product = self._contract.product.name
-                    state.apply_rows(source, read_table(self._workspace, product, source, known_at=now))
+                keys, product = keys_of(self._contract), self._contract.product.name
+                if self._shared is not None:
+                    store = self._shared(features, keys, product)
+                    state = SharedState(features, store, keys=keys, tell=self._tell)
+                else:
+                    state = KeptState(
+                        features, keys=keys, name=product, reading=self._reading,
+                        snapshots=self._snapshots, tell=self._tell,
+                    )  # fmt: skip
+                self._follow(now=now, only=state)
                 self._states[features.id] = state
             return state
 
+    def _follow(self, *, now: datetime, only: LiveState | None = None) -> None:
+        """Bring states up to the ledger's end; each table is read once, and only if a delivery of it is new."""
+        history = self._workspace.history(self._contract.product.name)
+        tables: dict[str, pl.DataFrame] = {}
+
+        def rows_of(source: str, batch: str) -> pl.DataFrame:
+            if source not in tables:
+                rows = read_table(self._workspace, self._contract.product.name, source, known_at=now)
+                parts = rows.partition_by(BATCH, as_dict=True) if rows.height else {}
+                tables.update({f"{source}/{name}": part for (name,), part in parts.items()})
+                tables[source] = rows.clear()
+            return tables.get(f"{source}/{batch}", tables[source])
+
+        for state in (only,) if only is not None else self._states.values():
+            state.follow(history, rows_of)
+
     def _apply(self, source: str, rows: pl.DataFrame) -> None:
         for state in self._states.values():
-            for start in range(0, rows.height, _AT_ONCE):
-                with self._reading:
-                    state.apply_rows(source, rows[start : start + _AT_ONCE])
+            state.apply(source, rows)

@@ -25,6 +25,8 @@ from geartrain.domain.events import (
     Recorded,
     Refused,
     RolledBack,
+    RowsErased,
+    RowsRepaired,
     StageEntered,
 )
 from geartrain.domain.features import Encoding
@@ -32,9 +34,11 @@ from geartrain.domain.finding import Finding
 from geartrain.domain.prediction import Decision, Outcome
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine.bundles import load_bundle
+from geartrain.engine.bus_door import consumer_of
 from geartrain.engine.consistency import noted_consistency
 from geartrain.engine.hosting import served_of, typical_of
 from geartrain.engine.live_features import LiveFeatures
+from geartrain.engine.live_state import OpenShared
 from geartrain.engine.logbook import log_records
 from geartrain.engine.outcomes import LoggedDecisions, OutcomeBook, rows_with_truth
 from geartrain.engine.releasing import releases
@@ -42,6 +46,8 @@ from geartrain.engine.rows import data_of, frame_of, table_of
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import BundleTampered, GeartrainError, ProductUnknown
 from geartrain.monitoring.profile import from_bytes
+from geartrain.ports.bus import Bus
+from geartrain.ports.online_store import Snapshots
 from geartrain.release.state import Judged, ReleaseRecord, ReleaseState
 from geartrain.serving.host import FeatureSkew, OutcomeStatus, ServingHost
 from geartrain.serving.journal import LoggedDecision
@@ -80,7 +86,8 @@ class Living:
 
     *session* makes the journal's names unique over the life of the workspace. *tell* gets
     a line for whoever reads the server's log. *only* names the products to serve; empty
-    serves all that were ever adopted here.
+    serves all that were ever adopted here. *snapshots* keep the features' state over restarts,
+    *shared* opens a store for replicas instead, and *bus* brings events.
 
     Attributes:
         host: What the HTTP floor speaks to.
@@ -96,12 +103,17 @@ class Living:
         tell: Callable[[str], None],
         only: Sequence[str] = (),
         limits: LogLimits | None = None,
+        snapshots: Snapshots | None = None,
+        shared: OpenShared | None = None,
+        bus: Bus | None = None,
     ) -> None:
         self._workspace = workspace
         self._now = now
         self._tell = tell
         self._only = frozenset(only)
         self._books = RLock()
+        self._snapshots, self._shared, self._bus = snapshots, shared, bus
+        self._consumers: dict[str, Thread] = {}
         self._products: dict[str, _Living] = {}
         self._encodings: dict[str, Encoding] = {}
         self._position = 0
@@ -137,7 +149,15 @@ class Living:
         self._ending.set()
         if self._follower is not None:
             self._follower.join()
+        for consumer in self._consumers.values():
+            consumer.join()
+        with self._books:
+            self._keep(at_once=True)
         self.host.close()
+        if self._bus is not None:
+            self._bus.close()
+        if self._snapshots is not None:
+            self._snapshots.close()
 
     def contract(self, product: str) -> Contract:
         """The contract of the release that answers for *product*.
@@ -180,6 +200,32 @@ class Living:
             for product in sorted(self._changed):
                 self._arrange(product)
                 self._changed.discard(product)
+            self._keep(at_once=False)
+
+    def _keep(self, *, at_once: bool) -> None:
+        """Whatever the ledger told up to here is in the features of the next decision."""
+        for living in self._products.values():
+            living.features.keep(self._position, now=self._now(), at_once=at_once)
+
+        self._consume()
+
+    def _consume(self) -> None:
+        """Read the bus for each product that answers."""
+        if self._bus is None or self._snapshots is None:
+            return
+        for product, living in self._products.items():
+            if product in self._consumers or self._follower is None:
+                continue
+
+            def take(source: str, rows: Sequence[RawRow], living: _Living = living) -> Batch:
+                return living.features.take(source, rows, now=self._now())
+
+            made = consumer_of(
+                self._bus, self._workspace, product, take=take, offsets=self._snapshots, tell=self._tell
+            )
+            thread = Thread(target=made.run, args=(self._ending,), name=f"bus-{product}", daemon=True)
+            self._consumers[product] = thread
+            thread.start()
 
     def _follow(self) -> None:
         while not self._ending.wait(LOOK_S):
@@ -195,6 +241,8 @@ class Living:
                     self._changed.add(name)
             case BatchIngested(batch=batch) if batch.product in self._products:
                 self._products[batch.product].features.catch_up(batch, now=self._now())
+            case RowsRepaired(product=name) | RowsErased(product=name) if name in self._products:
+                self._products[name].features.refresh(now=self._now())
             case _:
                 return
 
@@ -217,6 +265,11 @@ class Living:
                 self._put(product, stage, None, 0.0)
                 living.loaded.pop(stage, None)
                 living.troubles.pop(stage, None)
+        previous = self.host.lane(product).previous
+        stood = None if previous is None else state.record(previous.release)
+        if stood is not None and stood.stage is ReleaseStage.ROLLED_BACK:
+            # What was taken back must not come back because something else fails.
+            self.host.set_previous(product, None)
         self.host.set_problem(product, "; ".join(living.troubles.values()))
 
     def _load_into(self, product: str, stage: ReleaseStage, release: str, share: float) -> None:
@@ -256,7 +309,14 @@ class Living:
         living = self._products.get(product)
         if living is None:
             living = _Living(
-                features=LiveFeatures(self._workspace, loaded.contract, books=self._books),
+                features=LiveFeatures(
+                    self._workspace,
+                    loaded.contract,
+                    books=self._books,
+                    tell=self._tell,
+                    snapshots=self._snapshots,
+                    shared=self._shared,
+                ),
                 outcomes=OutcomeBook(self._workspace, product),
                 logged=LoggedDecisions(self._workspace, product),
                 contract=loaded.contract,

@@ -104,3 +104,14 @@ class OnlineStore(Protocol):
 
     def close(self) -> None:
         """Let go of the store."""
+
+
+class SharedStore(OnlineStore, Protocol):
+    """A store that many processes read and write."""
+
+    def erase(self) -> None:
+        """Delete every event and every offset; whoever opens next begins at the first message.
+
+        Raises:
+            OnlineUnavailable: The store does not answer; some of it may still be there.
+        """
