@@ -97,8 +97,9 @@ def full_case(
 
     def rank(name: str) -> str:
         value = values.get(name)
-        told = isinstance(value, float) and name not in hidden
-        return rank_in_words(spreads.get(name, ()), value) if told else ""
+        if name in hidden or not isinstance(value, float):
+            return ""
+        return rank_in_words(spreads.get(name, ()), value)
 
     row = tuple(
         Said(
