@@ -76,3 +76,71 @@ def test_events_are_handed_to_the_door(world, talk):
     assert (good.status_code, good.json()["accepted"]) == (202, 2)
     assert world.rows == [{"a": 1}, {"a": 2}]
     assert (unknown.status_code, empty.status_code) == (422, 400)
+
+
+def test_an_idempotency_key_stands_for_one_delivery(world, talk):
+    """The same request again is answered again; other rows under its key are refused, and not taken."""
+
+    async def conversation(client):
+        said = {"headers": {"idempotency-key": "k1"}}
+        body = {"source": "events", "rows": [{"a": 1}]}
+        first = await client.post(f"{P}/events", json=body, **said)
+        again = await client.post(f"{P}/events", json=body, **said)
+        other = await client.post(f"{P}/events", json=body | {"rows": [{"a": 2}]}, **said)
+        free = await client.post(
+            f"{P}/events", json=body | {"rows": [{"a": 2}]}, headers={"idempotency-key": "k2"}
+        )
+        endless = await client.post(f"{P}/events", json=body, headers={"idempotency-key": "k" * 300})
+        return [one.status_code for one in (first, again, other, free, endless)]
+
+    assert talk(world, conversation) == [202, 202, 409, 202, 400]
+    assert {"a": 2} in world.rows
+
+
+def test_too_many_deliveries_are_sent_away_with_the_time_to_come_again(world, talk):
+    """While the door is busy so many wait; the next is told when to come again, and nothing of it is taken."""
+    import asyncio
+    import threading
+
+    from geartrain.api.events import MOST_WAITING, _gates
+
+    free = threading.Event()
+    taken, taking = [], world.host.take_events
+
+    def slow(product, source, rows, now):
+        taken.append(rows)
+        assert free.wait(20)
+        return taking(product, source, rows, now)
+
+    world.host.take_events = slow
+
+    async def conversation(client):
+        send = [
+            client.post(f"{P}/events", json={"source": "events", "rows": [{"a": n}]})
+            for n in range(MOST_WAITING)
+        ]
+        waiting = [asyncio.ensure_future(one) for one in send]
+        while _gates.get(world.host) is None or _gates[world.host].waiting < MOST_WAITING:
+            await asyncio.sleep(0.001)
+        answer = await client.post(f"{P}/events", json={"source": "events", "rows": [{"late": 1}]})
+        free.set()
+        return answer, [one.status_code for one in await asyncio.gather(*waiting)]
+
+    answer, others = talk(world, conversation)
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert others == [202] * MOST_WAITING
+
+
+def test_a_key_that_stands_twice_in_a_row_is_refused(world, talk):
+    """Nobody knows which of the two values was meant."""
+
+    async def conversation(client):
+        content = b'{"source":"events","rows":[{"a":1,"a":2}]}'
+        answer = await client.post(
+            f"{P}/events", content=content, headers={"content-type": "application/json"}
+        )
+        return answer.status_code, answer.json()["error"]["found"]
+
+    assert talk(world, conversation) == (400, "a")
+    assert world.rows == []

@@ -16,9 +16,10 @@ from geartrain.api.bodies import BodyLimits
 from geartrain.api.decisions import document_of
 from geartrain.api.documents import describe_hot_routes
 from geartrain.api.errors import OUR_BUG, Refusal, Reply, inference_reply_to, reply_to
+from geartrain.api.events import take_events
 from geartrain.api.inference import metadata, served_version
 from geartrain.api.metrics import ServingMetrics
-from geartrain.api.outcomes import take_events, take_outcomes
+from geartrain.api.outcomes import take_outcomes
 from geartrain.errors import DecisionUnknown, GeartrainError, RequestInvalid
 from geartrain.serving.admission import Admission
 from geartrain.serving.host import ServingHost

@@ -1,4 +1,4 @@
-"""`POST /v1/products/{product}/outcomes` and `/events`: what became true, and what happened.
+"""`POST /v1/products/{product}/outcomes`: what became true.
 
 An outcome joins its decision by id, late by nature. Each item is reported on its own;
 sending the same again changes nothing, another label later is a correction.
@@ -19,15 +19,14 @@ from geartrain.api.errors import Reply
 from geartrain.api.metrics import ServingMetrics
 from geartrain.domain.columns import as_text
 from geartrain.domain.prediction import Outcome
-from geartrain.errors import DecisionUnknown, NotReady, RequestInvalid
+from geartrain.errors import DecisionUnknown, RequestInvalid
 from geartrain.serving.host import OutcomeStatus, ServingHost
-from geartrain.serving.requests import EventRequest, OutcomeItem, OutcomeRequest, decode_body
+from geartrain.serving.requests import OutcomeItem, OutcomeRequest, decode_body
 from geartrain.serving.runtime import Served
 
 MOST_ITEMS: Final = 10_000
 
 _OUTCOMES = msgspec.json.Decoder(OutcomeRequest)
-_EVENTS = msgspec.json.Decoder(EventRequest)
 
 
 class OutcomeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,32 +125,3 @@ def _time(item: OutcomeItem, now: datetime) -> datetime | None:
     happened = item.happened_at
     happened = happened.replace(tzinfo=UTC) if happened.tzinfo is None else happened.astimezone(UTC)
     return happened if happened <= now + CLOCK_TOLERANCE else None
-
-
-async def take_events(
-    host: ServingHost,
-    metrics: ServingMetrics,
-    limits: BodyLimits,
-    product: str,
-    scope: Scope,
-    receive: Receive,
-) -> Reply:
-    """Hand rows of an event source to the data door; bad ones go to quarantine there.
-
-    Raises:
-        RequestInvalid: The request cannot be understood.
-        NotReady: This server takes no events.
-    """
-    host.lane(product)
-    asked = AsgiAsked(scope, receive)
-    require_json(asked)
-    body = await asked.body(most=limits.control, within_s=limits.read_s)
-    request = decode_body(body, _EVENTS)
-    if host.take_events is None:
-        raise NotReady("this server takes no events")
-    if not 0 < len(request.rows) <= MOST_ITEMS:
-        raise RequestInvalid(f"a request holds 1 to {MOST_ITEMS} rows", where="rows")
-    batch = await asyncio.to_thread(host.take_events, product, request.source, request.rows, host.now())
-    for status in ("accepted", "quarantined", "duplicates"):
-        metrics.events.labels(product, status).inc(getattr(batch, status))
-    return Reply(status=202, body=msgspec.json.encode(batch))
