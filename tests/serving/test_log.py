@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from geartrain.domain.prediction import Decision
 from geartrain.errors import DiskFull, LakeUnreadable, NotReady, Overloaded
-from geartrain.serving.journal import LoggedDecision, framed, left_behind, read_records
+from geartrain.serving.journal import LoggedDecision, Segment, framed, left_behind, read_records
 from geartrain.serving.log import LogLimits, PredictionLog
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -267,3 +267,88 @@ def _file_sink(folder: Path):
             (folder / batch).write_text("\n".join(record.decision.id for record in records))
 
     return sink
+
+
+def test_within_the_window_an_answer_does_not_wait(tmp_path):
+    """In fast mode the future is done at once, also while the disk takes its time, and the record comes after."""
+    taken: list[str] = []
+    log = PredictionLog(
+        tmp_path,
+        lambda _batch, records: taken.extend(one.decision.id for one in records),
+        session="s",
+        limits=LogLimits(window_s=60, rotate_s=0.01),
+    )
+    futures = [log.record([logged(f"d-{i}")]) for i in range(50)]
+
+    assert all(future.done() for future in futures)
+    assert log.close()
+    assert sorted(taken) == sorted(f"d-{i}" for i in range(50))
+
+
+def test_beyond_the_window_answers_wait_again(tmp_path, monkeypatch):
+    """A disk that hangs for longer than the window holds answers back, so that no more than it is at stake."""
+    going_on = threading.Event()
+    real = Segment.append
+
+    def hanging(self, frames):
+        going_on.wait(10)
+        real(self, frames)
+
+    monkeypatch.setattr(Segment, "append", hanging)
+    log = PredictionLog(
+        tmp_path, lambda _batch, _records: None, session="s", limits=LogLimits(window_s=0.2, rotate_s=0.01)
+    )
+    first = log.record([logged("d-1")])
+    time.sleep(0.3)
+    second = log.record([logged("d-2")])
+
+    assert first.done()
+    assert not second.done()
+    going_on.set()
+    second.result(timeout=5)
+    assert log.close()
+
+
+_FAST_WRITER = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from test_log import logged
+from geartrain.serving.journal import Segment
+from geartrain.serving.log import LogLimits, PredictionLog
+real = Segment.append
+def slow(self, frames):
+    time.sleep(0.1)
+    real(self, frames)
+Segment.append = slow
+log = PredictionLog(
+    Path(sys.argv[1]), lambda *_: None, session="fast", limits=LogLimits(window_s=0.5, rotate_s=60)
+)
+place = 0
+while True:
+    log.record([logged(f"d-{place}")]).result()
+    print(f"d-{place} {time.monotonic()}", flush=True)
+    place += 1
+    time.sleep(0.001)
+"""
+
+
+def test_sigkill_in_fast_mode_loses_the_window_at_most(tmp_path):
+    """With a slow disk a killed process loses answers, and all of them from within one window of 0.5 s."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _FAST_WRITER, str(tmp_path), str(Path(__file__).parent)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(600)]
+    process.send_signal(signal.SIGKILL)
+    lines += process.stdout.read().split("\n")
+    process.wait()
+    answered = dict(line.split() for line in lines if len(line.split()) == 2)
+    kept = {one.decision.id for path in left_behind(tmp_path) for one in read_records(path)}
+    lost = [float(at) for one, at in answered.items() if one not in kept]
+
+    assert len(kept) > 100
+    assert lost, "the disk was slow, so something was on its way"
+    assert max(lost) - min(lost) <= 0.5

@@ -25,12 +25,14 @@ from geartrain.api.bodies import (
 from geartrain.api.calls import Call
 from geartrain.api.control import control_plane
 from geartrain.api.decisions import DecisionRoute, RowLimits
+from geartrain.api.doors import Doors, scope_of
 from geartrain.api.errors import JSON, OUR_BUG, Refusal, Reply, inference_reply_to, reply_to
 from geartrain.api.inference import InferenceRoute
 from geartrain.api.logs import quiet_logger
-from geartrain.api.metrics import ServingMetrics
+from geartrain.api.metrics import Others, ServingMetrics
 from geartrain.api.rsgi import RsgiAsked, RsgiProtocol, RsgiScope, by_asgi
 from geartrain.api.tracing import request_span, trace_id_of
+from geartrain.domain.accounts import Scope as AccessScope
 from geartrain.errors import GeartrainError
 from geartrain.serving.admission import Admission, AdmissionLimits
 from geartrain.serving.host import ServingHost
@@ -53,10 +55,18 @@ def create_app(
     admission: AdmissionLimits | None = None,
     tracer: Tracer | None = None,
     logger: Any = None,
+    doors: Doors | None = None,
+    others: Others | None = None,
 ) -> Application:
-    """The whole HTTP surface over *host*, as one ASGI application for one event loop."""
+    """The whole HTTP surface over *host*, for one event loop.
+
+    With *doors* every request but those for health needs a token; *others* are the other
+    processes that serve the same, whose counts are told with this one's.
+    """
     return Application(
         host,
+        doors=doors,
+        others=others,
         bodies=bodies or BodyLimits(),
         rows=rows or RowLimits(),
         admission=Admission(admission),
@@ -83,9 +93,13 @@ class Application:
         admission: Admission,
         tracer: Tracer | None,
         logger: Any,
+        doors: Doors | None = None,
+        others: Others | None = None,
     ) -> None:
         self.host = host
-        self.metrics = ServingMetrics()
+        self.metrics = ServingMetrics(others)
+        self._doors = doors
+        self._admission = admission
         self._tracer = tracer
         self._logger = logger
         self.in_flight = 0
@@ -181,6 +195,8 @@ class Application:
     async def _reply(self, handler: Handler, call: Call, asked: Asked) -> Reply:
         style = inference_reply_to if handler is self._inference else reply_to
         try:
+            if self._doors is not None:
+                await self._doors.admit(asked, AccessScope.DECIDE)
             return await handler(call, _posted(asked))
         except (GeartrainError, Refusal) as error:
             self.metrics.refused.labels(call.route, error.code).inc()
@@ -194,6 +210,31 @@ class Application:
             # The outermost shell: a bug of ours costs one answer, never the connection.
             self._logger.exception("our bug", route=call.route)
             return OUR_BUG
+
+    def publish(self) -> None:
+        """Let the other processes know what this one has counted."""
+        self.metrics.publish(self.host, in_flight=self._admission.in_flight)
+
+    async def _is_let_in(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether the control plane may answer; where not, the refusal has gone out."""
+        needed = scope_of(scope["method"], scope["path"])
+        if self._doors is None or needed is None:
+            return True
+        try:
+            await self._doors.admit(AsgiAsked(scope, receive), needed)
+        except Refusal as refusal:
+            style = inference_reply_to if scope["path"].startswith("/v2") else reply_to
+            reply = style(refusal)
+            self.metrics.refused.labels("control", refusal.code).inc()
+            headers = [
+                (b"content-type", reply.content_type),
+                (b"content-length", b"%d" % len(reply.body)),
+                *reply.headers,
+            ]
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            await send({"type": "http.response.body", "body": reply.body})
+            return False
+        return True
 
     def _count(self, call: Call, reply: Reply) -> None:
         seconds = perf_counter() - call.started
@@ -224,7 +265,8 @@ class Application:
             await send(message)
 
         try:
-            await self._control(scope, receive, counting)
+            if await self._is_let_in(scope, receive, counting):
+                await self._control(scope, receive, counting)
         except ClientGone:
             status = 0
         except Exception:

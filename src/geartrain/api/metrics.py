@@ -195,7 +195,8 @@ class _Read(Collector):
         return self._families
 
 
-_SUMMED: Final = {
+#: Gauges of which the processes' values add up.
+SUMMED: Final = {
     "in_flight": "Decision and inference requests in the server.",
     "log_pending": "Decisions that wait for the prediction log's journal.",
     "log_backlog_bytes": "Journal bytes that are not in the lake yet.",
@@ -206,13 +207,13 @@ _SUMMED: Final = {
 def _gauges(host: ServingHost, in_flight: int) -> Counted:
     state = host.log.state
     values = (in_flight, state.pending, state.backlog_bytes, 1)
-    return {name: [((), [float(value)])] for name, value in zip(_SUMMED, values, strict=True)}
+    return {name: [((), [float(value)])] for name, value in zip(SUMMED, values, strict=True)}
 
 
 def _gauge_families(
     host: ServingHost, added: Mapping[str, Mapping[Labels, Sequence[float]]]
 ) -> Iterator[Metric]:
-    for name, text in _SUMMED.items():
+    for name, text in SUMMED.items():
         yield GaugeMetricFamily(f"geartrain_{name}", text, value=added[name][()][0])
     ready = float(not host.not_ready_because())
     yield GaugeMetricFamily("geartrain_ready", "1 where traffic should come here.", value=ready)

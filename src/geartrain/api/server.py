@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from geartrain.api.app import Application
+from geartrain.api.fleet import PUBLISH_S
 from geartrain.errors import SettingInvalid
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ async def _serve(
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop)
     serving = asyncio.ensure_future(server.serve())
+    publishing = asyncio.ensure_future(_publish(app))
     try:
         await _until_taken(address, port, serving)
         ready(f"{'https' if where.certificate else 'http'}://{address}:{port}")
@@ -176,8 +178,17 @@ async def _serve(
         await asyncio.wait_for(serving, graceful_s)
         await asyncio.to_thread(app.host.close)
     finally:
+        publishing.cancel()
+        app.publish()
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(sign)
+
+
+async def _publish(app: Application) -> None:
+    """Tell the other workers now and then what this one has counted."""
+    while app.metrics.others is not None:
+        app.publish()
+        await asyncio.sleep(PUBLISH_S)
 
 
 def _granian(app: Application, where: Listening, address: str, port: int) -> Server:

@@ -8,7 +8,7 @@ import click
 
 from geartrain.cli.answer import Answer, answering
 from geartrain.cli.options import workspace_option
-from geartrain.cli.serving import LEVELS, serve_workspace
+from geartrain.cli.serving import LEVELS, Serving, serve_as
 
 folders_option = click.option(
     "-p",
@@ -42,6 +42,44 @@ folders_option = click.option(
     help="How long to go on answering after SIGTERM while saying `not ready`.",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1, 128),
+    default=1,
+    show_default=True,
+    help="How many processes answer; the kernel spreads connections over them.",
+)
+@click.option(
+    "--tokens",
+    is_flag=True,
+    help="Ask every request but those for health for a token of the room, with its scope.",
+)
+@click.option(
+    "--rate",
+    "per_s",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="PER_SECOND",
+    help="How often one token may ask; 0 is without limit.",
+)
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Speak TLS with this PEM certificate chain.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The certificate's private key, PEM.",
+)
+@click.option(
+    "--log-window",
+    "log_window_s",
+    type=click.FloatRange(0, 60),
+    default=0.0,
+    metavar="SECONDS",
+    help="Do not wait for the prediction log; a killed server loses at most this span of answers.",
+)
+@click.option(
     "--ready-file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the URL here when connections are taken.",
@@ -54,6 +92,12 @@ def serve(
     port: int,
     level: str,
     drain_s: float,
+    workers: int,
+    tokens: bool,  # noqa: FBT001 - a flag of the command line
+    per_s: float,
+    certificate: Path | None,
+    key: Path | None,
+    log_window_s: float,
     ready_file: Path | None,
 ) -> Answer:
     """Answer decisions over HTTP with what is live; promotions and rollbacks take effect at once.
@@ -63,13 +107,19 @@ def serve(
     from geartrain.engine.products import read_contract
 
     names = tuple(read_contract(folder)[1].product.name for folder in folders)
-    served = serve_workspace(
-        workspace,
+    wanted = Serving(
+        workspace=workspace,
         host=host,
         port=port,
         products=names,
         level=level,
         drain_s=drain_s,
-        ready_file=ready_file,
+        workers=workers,
+        tokens=tokens,
+        per_s=per_s,
+        certificate=certificate,
+        key=key,
+        log_window_s=log_window_s,
     )
+    served = serve_as(wanted, ready_file=ready_file)
     return Answer(schema="serve/1", ok=True, result=served, text="stopped; every answered decision is kept")

@@ -44,6 +44,10 @@ class LogLimits:
         retry_s: How long the deliverer waits after the sink said no.
         fsync: Whether an answer waits for the disk (survives a power cut) or only for
             the operating system (survives a killed process).
+        window_s: Where it is above 0, answers do not wait at all, as long as nothing has
+            waited for the writer for longer than this. A killed process may then lose
+            what it answered within one span of `window_s` seconds, and a disk that
+            fails what its last write held.
     """
 
     most_pending: int = 20_000
@@ -52,6 +56,7 @@ class LogLimits:
     rotate_s: float = 1.0
     retry_s: float = 1.0
     fsync: bool = True
+    window_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,7 @@ class PredictionLog:
         self._closing = False
         self._writer_is_done = False
         self._writable = True
+        self._waiting_since = self._taken_at = 0.0
         self._problem = ""
         self._open_segment()
         self._recover()
@@ -137,10 +143,22 @@ class PredictionLog:
                     hint="the lake does not take the log's batches; see the server's log",
                 )
             future: Future[None] = Future()
+            at_once = self._limits.window_s > 0 and self._is_within_window()
             self._queue.append((records, future))
             self._pending += len(records)
             self._lock.notify_all()
-            return future
+        if at_once:
+            ended: Future[None] = Future()
+            ended.set_result(None)
+            return ended
+        return future
+
+    def _is_within_window(self) -> bool:
+        """Whether an answer may go before its record: the writer keeps up, and the last write worked."""
+        now = time.monotonic()
+        if not self._pending:
+            self._waiting_since = now
+        return self._writable and now - self._waiting_since < self._limits.window_s
 
     def find(self, product: str, decision: str) -> Decision | None:
         """An answered decision that is not in the lake yet, or was made a short while ago."""
@@ -189,6 +207,7 @@ class PredictionLog:
             while True:
                 with self._lock:
                     self._lock.wait_for(self._has_work, timeout=self._limits.rotate_s)
+                    self._taken_at = time.monotonic()
                     group = list(self._queue)
                     self._queue.clear()
                     closing = self._closing
@@ -238,6 +257,7 @@ class PredictionLog:
             failure = error
         with self._lock:
             self._pending -= sum(len(records) for records, _ in group)
+            self._waiting_since = self._taken_at
             self._writable = failure is None
             if failure is not None:
                 self._rotate()
