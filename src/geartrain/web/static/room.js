@@ -37,6 +37,10 @@
     if (renewed && !touched()) content().replaceWith(renewed);
   };
 
+  // On a narrow screen the way here may lie outside of the window.
+  const here = document.querySelector("nav [aria-current]");
+  if (here) here.closest("ul").scrollLeft = here.offsetLeft - 24;
+
   const changes = document.body.dataset.changes;
   if (changes && window.EventSource) {
     const source = new EventSource(changes);
