@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from geartrain.documents.spelling import shortened
 from geartrain.domain.contract import Contract
 from geartrain.domain.digest import short
 from geartrain.domain.events import Verdict
@@ -25,6 +26,8 @@ from geartrain.web.paging import Action, Denied, Done, Download, Outcome, Page
 from geartrain.web.room import Asked
 
 _LONGEST_WORDS = 4000
+#: What is carried into the form of a clause, in an address.
+_LONGEST_BECAUSE = 300
 #: So many of the latest answers are listed.
 _LATEST = 10
 
@@ -234,9 +237,12 @@ def _suggestions(asked: Asked, contract: Contract, case: FullCase, mine: Answer)
     """Clauses that would say what the visitor said, for the form in which they are proposed."""
     where = f"/products/{asked.product}/promise/propose"
     found: list[Suggestion] = []
-    because = mine.reason or f"{mine.person} looked at decision {short(case.decision.id)}"
-    if contract.decision.task.has_classes and mine.rightly in reviewing.actions_of(contract):
-        known = [{"row": json.loads(case.as_known_case), "action": mine.rightly, "because": because}]
+    because = shortened(
+        mine.reason or f"{mine.person} looked at decision {short(case.decision.id)}", _LONGEST_BECAUSE
+    )
+    row = json.loads(case.as_known_case)
+    if row and contract.decision.task.has_classes and mine.rightly in reviewing.actions_of(contract):
+        known = [{"row": row, "action": mine.rightly, "because": because}]
         found.append(
             Suggestion(
                 words=f"this row must always be answered with “{mine.rightly}”",
