@@ -121,6 +121,17 @@ def test_a_repair_goes_through_the_door_in_a_persons_name(careful):
     assert "no such row waits" in eva.said()
 
 
+def test_a_repair_keeps_to_the_rows_of_its_whole_reason(careful):
+    """The beginning of a reason is another reason; quotes in one are no matter."""
+    eva = careful.signed_in(careful.holder("engineering"))
+    eva.act(f"{VISITS}/repair", repair="pages = pages / 100", reason="pages: is above 100")
+    assert "no such row waits" in eva.said()
+    preview = eva.twin(f"{VISITS}?reason=device%3A+is+not+one+of+phone%2C+desk&repair=device+%3D+'phone'")[
+        "preview"
+    ]
+    assert preview["rows"] == 1
+
+
 @pytest.mark.parametrize(
     "wrong", ["pages", "pages = ", "pages = 1 +", "pages = nonsense(2)", "_row = 1", "pages = 1\npages = 2"]
 )

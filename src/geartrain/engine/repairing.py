@@ -133,7 +133,7 @@ def try_repair(
     if refusal := _refused(contract, source, rules, person):
         return refusal
     try:
-        done = Door(workspace, contract).try_repair(source, rules, now=now, reason=reason)
+        done = Door(workspace, contract).try_repair(source, rules, now=now, reason=_exactly(reason))
     except (ExpressionInvalid, ColumnMissing) as error:
         return _no(contract, source, error.message, error.hint or "mend the expression")
     return _told(contract, source, rules, done)
@@ -153,10 +153,15 @@ def repair(
     if refusal := _refused(contract, source, rules, person):
         return refusal
     try:
-        done = Door(workspace, contract).repair(source, rules, now=now, reason=reason, actor=person)
+        done = Door(workspace, contract).repair(source, rules, now=now, reason=_exactly(reason), actor=person)
     except (ExpressionInvalid, ColumnMissing) as error:
         return _no(contract, source, error.message, error.hint or "mend the expression")
     return _told(contract, source, rules, done)
+
+
+def _exactly(reason: str | None) -> str | None:
+    """The whole reason as it stands in the quarantine, in its JSON quotes: `above 150` is not `above 1500`."""
+    return None if reason is None else json.dumps(reason, ensure_ascii=False)
 
 
 def _refused(contract: Contract, source: str, rules: Mapping[str, str], person: str) -> Refusal | None:
