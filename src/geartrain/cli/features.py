@@ -112,6 +112,60 @@ def consistency(
     )
 
 
+@features.command()
+@workspace_option
+@product_option
+@now_option
+@answering
+def cost(workspace: Path | None, folder: Path, now: datetime | None) -> Answer:
+    """Say what each feature costs in time, and what it brings to the answers.
+
+    Measured on the rows of the latest training. A feature that costs much and brings
+    nothing that chance would not is a candidate for removal.
+    """
+    import time
+
+    from geartrain.engine.bench import Builder
+    from geartrain.engine.feature_costs import SHUFFLES, feature_worths
+    from geartrain.engine.plans import TRAIN
+    from geartrain.engine.releasing import releases
+    from geartrain.engine.runs import latest_run
+
+    product, space, moment = loaded(folder), opened(workspace), moment_of(now)
+    state = releases(space, product.name)
+    proposed = [one.id for one in state.records]
+    release = state.champion or (proposed[-1] if proposed else None)
+    builder = Builder(workspace=space, product=product, clock_ns=time.perf_counter_ns)
+    document = latest_run(space.root, product.name, TRAIN)
+    found = feature_worths(builder, document, release=release, now=moment)
+    lines = [
+        f"{'feature':<44}{'offline us':>11}{'online us':>11}{'of answers':>12}{'by luck':>9}",
+        *(
+            f"{one.name:<44}{one.offline_us:>11.2f}{one.online_us:>11.1f}"
+            f"{'-' if one.share is None else f'{one.share:.1%}':>12}"
+            f"{'-' if one.luck is None else f'{one.luck:.0%}':>9}"
+            for one in found
+        ),
+        "",
+        f"by luck: in how many of {SHUFFLES} shuffles of the labels the feature looks as useful as it does",
+    ]
+    idle = [one.name for one in found if one.idle]
+    if idle:
+        lines.append(f"nothing shows that these bring anything: {', '.join(idle)}")
+    return Answer(
+        schema="features-cost/1",
+        ok=True,
+        result={
+            "product": product.name,
+            "release": release,
+            "shuffles": SHUFFLES,
+            "features": found,
+            "idle": idle,
+        },
+        text="\n".join(lines),
+    )
+
+
 def told(found: Consistency) -> list[str]:
     """One release's check in lines."""
     from geartrain.engine.consistency import in_one_line
