@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from datetime import timedelta
 
@@ -74,6 +75,41 @@ def bad_delivery(team, *, device="tablet"):
     )
 
 
+def log_decisions(team, *, of_visits=False, device="phone"):
+    """Let the live release have answered, as a server logs it: about new visits, or about those in the lake."""
+    champion = team.workspace.releases("shop").champion
+    if of_visits:
+        visits = pl.from_arrow(team.workspace.lake.scan("shop/visits")).sort("_event_time", "visit_id")
+        at, keys = visits["_event_time"], visits["visit_id"].to_list()
+    else:
+        times = [team.now - timedelta(days=2, minutes=number) for number in range(30)]
+        at, keys = pl.Series(times, dtype=pl.Datetime("us", "UTC")), [f"new-{number}" for number in range(30)]
+    chances = [0.9 if number % 3 == 0 else 0.05 for number in range(len(keys))]
+    sent = [{"visit_id": key, "visitor": "v1", "pages": 12.0, "device": device} for key in keys]
+    rows = pl.DataFrame(
+        {
+            "_event_time": at,
+            "_arrival_time": at,
+            "_batch": "log",
+            "key": keys,
+            "decision_id": keys,
+            "release": champion,
+            "arm": "champion",
+            "action": ["show" if one > 0.25 else "hide" for one in chances],
+            "probabilities": [json.dumps({"no": 1 - one, "yes": one}) for one in chances],
+            "expected_cost": 0.15,
+            "abstained": False,
+            "fallback": False,
+            "doubt": "",
+            "row": [json.dumps(one) for one in sent],
+        }
+    ).with_columns(
+        pl.lit(device if one.name == "device" else 3.0).alias(f"feature:{one.name}")
+        for one in team.product.features.features
+    )
+    team.workspace.lake.append("shop/decisions__log", rows.to_arrow(), batch=f"log-{of_visits}")
+
+
 def live_in(team, *, words=EVIL):
     """Let something of everything happen, told in *words* wherever people or feeds may say what they like."""
     open_incident(team, message=words)
@@ -88,6 +124,7 @@ def live_in(team, *, words=EVIL):
         team.workspace, "shop", text=title, reason=words, person="Visitor Vera", now=team.room.now()
     )
     bad_delivery(team, device=words)
+    log_decisions(team, device=words)
     keeper.act("/people/tokens", name=words[:80], days="30", **{"scope-read": "yes"})
     release = next(
         one.id
