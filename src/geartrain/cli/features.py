@@ -174,19 +174,23 @@ def told(found: Consistency) -> list[str]:
     lines = [f"release {short(found.release)}: {in_one_line(found)}"]
     if found.since and found.until:
         lines.append(f"  decided from {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC")
-    lines += [f"  not compared: {count:,} decisions, {why}" for why, count in found.left_out]
+    lines += [f"  not compared: {_counted(count)}, {why}" for why, count in found.left_out]
     for one in found.explanation.explained:
         about = " ".join(part for part in (one.detail, f"({one.source})" if one.source else "") if part)
         lines.append(f"  {one.cells:>8,} {one.cause}{' ' + about if about else ''}: {MEANS[one.cause]}")
     if found.explanation.unexplained:
         rows = found.explanation.rows_unexplained
-        lines.append(f"  {found.explanation.unexplained:>8,} unexplained, in {rows:,} decisions:")
+        lines.append(f"  {found.explanation.unexplained:>8,} unexplained, in {_counted(rows)}:")
         lines += [f"           {name}: {count:,}" for name, count in found.explanation.features]
         lines += [
             f"           for example {name} of {one.row}: served {one.served}, recomputed {one.recomputed}"
             for name, one in found.explanation.examples
         ]
     return lines
+
+
+def _counted(decisions: int) -> str:
+    return f"{decisions:,} decision{'' if decisions == 1 else 's'}"
 
 
 def in_words(one: Feature) -> str:
