@@ -255,3 +255,76 @@ def test_events_by_the_bus_pass_the_door(the_shop, tmp_path):
     assert "nobody" in refused.get_column("reason")[1] or "no source" in refused.get_column("reason")[1]
     offsets = open_snapshots(settings).load(f"bus/{topic_of(product)}/0")
     assert offsets.offset == 3
+
+
+def test_decisions_fall_back_while_the_shared_store_is_away(the_shop, tmp_path):
+    """Redis goes: the contract's fallback answers, and says why. It comes back empty: nothing is lost."""
+    import shutil
+    import socket
+    import subprocess
+
+    from geartrain.serving.lanes import Ask, answer
+
+    redis = pytest.importorskip("redis", reason="needs the extra `redis`")
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no redis-server to start and to stop")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def start():
+        made = subprocess.Popen(
+            [program, "--port", str(port), "--save", "", "--dir", str(tmp_path)], stdout=subprocess.DEVNULL
+        )
+        for _ in range(200):
+            try:
+                redis.Redis(port=port).ping()
+                break
+            except redis.exceptions.ConnectionError:
+                time.sleep(0.02)
+        return made
+
+    def ask(living):
+        product = the_shop.product.contract.product.name
+        row = {"visit_id": "v-1", "visitor": "fresh"} | dict(living.example_row(product), visitor="fresh")
+        given = Ask(rows=(row,), ids=(living.host.new_id(),), keys=("v-1",))
+        (records,) = answer(living.host.lane(product), [given], datetime.now(UTC))
+        place = next(
+            i for i, one in enumerate(living.host.lane(product).champion.columns) if "count_7d" in one
+        )
+        return records[0].decision, records[0].features[place]
+
+    server = start()
+    told: list[str] = []
+    settings = settings_of({"GEARTRAIN_ONLINE_URL": f"redis://127.0.0.1:{port}/0"}, workspace=the_shop.root)
+    living = build_host(settings, tell=told.append)
+    product = the_shop.product.contract.product.name
+    try:
+        living.look()
+
+        def click(name):
+            moment = datetime.now(UTC)
+            row = {"click_id": name, "visitor": "fresh", "weight": 2.5, "at": moment.isoformat()}
+            living.host.take_events(product, "clicks", [row], moment)
+
+        click("c-1")
+        decision, count_7d = ask(living)
+        assert (decision.fallback, count_7d) == (False, 1.0)
+        server.kill()
+        server.wait(10)
+        click("c-2")
+        decision, _ = ask(living)
+        assert decision.fallback
+        assert "online.unavailable" in decision.doubt
+        living.look()
+        assert any("wait in the lake" in line for line in told)
+        server = start()
+        time.sleep(0.3)
+        living.look()
+        decision, count_7d = ask(living)
+        assert (decision.fallback, count_7d) == (False, 2.0)
+    finally:
+        living.end()
+        server.kill()
+        server.wait(10)

@@ -139,7 +139,7 @@ class RedisFeatures:
     def open(self, partition: int) -> int:
         """The offset that stands in Redis; see the port. There is nothing to load."""
         with self._told():
-            return int(self._redis.hget(f"{self._prefix}:at", str(partition)) or 0)  # type: ignore[arg-type]
+            return int(self._redis.hget(f"{self._prefix}:at", str(partition)) or 0)
 
     def apply(self, partition: int, *, begin: int, end: int, events: Sequence[Arrived]) -> bool:
         """Take events, some hundred a script; the last script moves the offset. See the port."""
@@ -209,7 +209,7 @@ class RedisFeatures:
         """When the last event of *source* arrived."""
         with self._told():
             found = self._redis.hget(f"{self._prefix}:seen", source)
-        return None if found is None else int(found)  # type: ignore[arg-type]
+        return None if found is None else int(found)
 
     def erase(self) -> None:
         """Delete everything of these definitions; the next consumer begins at the first message."""
@@ -280,9 +280,9 @@ def _deliveries(members: Iterable[bytes]) -> list[Delivery]:
     """A set's members as deliveries in order of time and id, each visible until the next of its event arrives."""
     by_event: dict[str, list[tuple[tuple[int, int, int], int, list[Held] | None]]] = {}
     for member in members:
-        time_us, _, packed = member.partition(b"|")
+        moment, _, packed = member.partition(b"|")
         event_id, arrival_us, partition, offset, held = msgspec.msgpack.decode(packed)
-        by_event.setdefault(event_id, []).append(((arrival_us, partition, offset), int(time_us), held))
+        by_event.setdefault(event_id, []).append(((arrival_us, partition, offset), int(moment), held))
     found: list[Delivery] = []
     for event_id, told in by_event.items():
         for order, time_us, held in told:

@@ -15,6 +15,7 @@ import click
 from geartrain.cli.answer import Answer, answering
 from geartrain.cli.options import settings, workspace_option
 from geartrain.errors import GeartrainError
+from geartrain.wiring import Settings
 
 _NEEDED = ("deltalake", "lightgbm", "onnxruntime", "polars", "scikit-learn", "dbos", "fastapi")
 _LITTLE_DISK = 1_000_000_000
@@ -100,6 +101,8 @@ def _workspace(given: Path | None) -> list[Check]:
         _looked("ledger", lambda: f"the chain of {space.ledger.verify()} events holds"),
         _looked("lake", lambda: f"{len(list(space.lake.tables()))} tables"),
         _looked("bundles", lambda: _bundles(where.root)),
+        _looked("event bus", lambda: _bus(where)),
+        _looked("online features", lambda: _online(where)),
     ]
 
 
@@ -108,6 +111,40 @@ def _looked(name: str, look: Callable[[], str]) -> Check:
         return Check(name=name, well=True, found=look())
     except GeartrainError as error:
         return Check(name=name, well=False, found=error.message, hint=error.hint)
+
+
+def _bus(where: Settings) -> str:
+    from geartrain.wiring import open_bus
+
+    bus = open_bus(where)
+    if bus is None:
+        return "none; events come by `geartrain ingest` and POST /events (GEARTRAIN_BUS_URL names one)"
+    try:
+        bus.ends("geartrain.doctor")
+    finally:
+        bus.close()
+    return f"{_address(where.bus_url)} answers"
+
+
+def _online(where: Settings) -> str:
+    from geartrain.domain.features import FeatureSet
+    from geartrain.wiring import open_shared
+
+    opened = open_shared(where)
+    if opened is None:
+        return "in each server's own memory (GEARTRAIN_ONLINE_URL names a Redis that replicas share)"
+    store = opened(FeatureSet(features=()), {}, "geartrain.doctor")
+    try:
+        store.open(0)
+    finally:
+        store.close()
+    return f"{_address(where.online_url)} answers"
+
+
+def _address(url: str | None) -> str:
+    """An address without user and password."""
+    kind, _, rest = (url or "").partition("://")
+    return f"{kind}://{rest.rpartition('@')[2]}"
 
 
 def _bundles(root: Path) -> str:

@@ -171,7 +171,6 @@ def _column(name: str, values: list[object]) -> pl.Series | None:
     if kinds == {int} and min(whole) >= -_LARGEST and max(whole) < _LARGEST:
         return pl.Series(name, values, dtype=pl.Int64)
     if kinds == {int, float} and max(map(abs, whole)) < _EXACT:
-        return pl.Series(
-            name, [None if value is None else float(value) for value in values], dtype=pl.Float64
-        )  # type: ignore[arg-type]
+        floats = [float(value) if isinstance(value, int | float) else None for value in values]
+        return pl.Series(name, floats, dtype=pl.Float64)
     return None

@@ -43,23 +43,31 @@ class Members:
     others: tuple[WindowFeature, ...]
     features: tuple[WindowFeature, ...]
 
-    def said(self, column: Column, low: int, high: int) -> tuple[float | None, ...]:
-        """The basic aggregations over `low:high`, those that somebody needs."""
+    def said(
+        self, column: Column, low: int, high: int, inner: tuple[Any, ...], inner_low: int
+    ) -> tuple[Any, ...]:
+        """The basic aggregations over `low:high`, those that somebody needs.
+
+        *inner* is what was said of `inner_low:high`, whose extremes need not be looked for again.
+        """
         count = high - low
         if not count:
             return _OF_NOTHING
         if not (self.sums or self.least or self.most):
             return (float(count),)
-        values: Any = column[low:high]
-        total = mean = None
+        values: list[Any] = column[low:high] if isinstance(column, list) else column[low:high].tolist()
+        total = mean = least = most = None
         if self.sums:
             total = exact_sum(values)
             mean = finite(total / count)
             total = finite(total)
-        return (
-            float(count), total, mean,
-            min(values) if self.least else None, max(values) if self.most else None,
-        )  # fmt: skip
+        if self.least or self.most:
+            more = values[: inner_low - low]
+            if self.least:
+                least = min(more) if inner[3] is None else min(inner[3], *more)
+            if self.most:
+                most = max(more) if inner[4] is None else max(inner[4], *more)
+        return float(count), total, mean, least, most
 
 
 #: A delay and a width, with the features that have both, slot by slot.
@@ -228,15 +236,16 @@ class EntityLog:
         """
         times, columns = self.times, self.columns
         whole = self.newest <= known_us and not self.corrected
-        told: dict[int, tuple[float | None, ...]] = {}
+        told: dict[int, tuple[tuple[Any, ...], int]] = {}
         before_low = before_high = -1
         for delay_us, width_us, slots in windows:
             end = at_us - delay_us
             start = -FOREVER if width_us is None else end - width_us
             high = bisect_left(times, end)
             low = 0 if width_us is None else bisect_left(times, start, 0, high)
-            if low != before_low or high != before_high:
-                told, before_low, before_high = {}, low, high
+            if high != before_high or low > before_low:
+                told, before_high = {}, high
+            before_low = low
             tiled = bool(self.tiles) and start < self.tiled_until_us
             for members in slots:
                 slot = members.slot
@@ -245,9 +254,10 @@ class EntityLog:
                         found[feature.name] = self.value(feature, slot, at_us, known_us)
                     continue
                 if members.basic:
-                    said = told.get(slot)
-                    if said is None:
-                        said = told[slot] = members.said(columns[slot], low, high)
+                    said, said_low = told.get(slot, (_OF_NOTHING, high))
+                    if said_low != low or said is _OF_NOTHING:
+                        said = members.said(columns[slot], low, high, said, said_low)
+                        told[slot] = said, low
                     for name, place in members.basic:
                         found[name] = said[place]
                 for feature in members.others:
