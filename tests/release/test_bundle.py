@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geartrain.domain.finding import Finding
+from geartrain.domain.wire import decode
 from geartrain.errors import BundleTampered
 from geartrain.release.bundle import assemble, evidence_of, read, trusted_key, verify
 from geartrain.release.bundle_nouns import ABOUT, CHECKSUMS, CONTRACT_TEXT, MANIFEST, ONNX, SBOM, SIGNATURE
@@ -184,3 +185,19 @@ def test_evidence_does_not_depend_on_the_order_of_findings(made) -> None:
 
     assert evidence_of(found) == evidence_of(found[::-1])
     assert evidence_of(found) != evidence_of((replace(found[0], rows=7), *found[1:]))
+
+
+def test_what_an_older_program_signed_is_served_by_a_newer_one(made, files, monkeypatch) -> None:
+    """A contract that today's program would compile with one more word is still the one that was signed."""
+    from geartrain.domain.contract import Contract
+    from geartrain.release import bundle
+
+    def newer(content, kind):
+        noun = decode(content, kind)
+        return replace(noun, silent=(*noun.silent, "a section of tomorrow")) if kind is Contract else noun
+
+    monkeypatch.setattr(bundle, "decode", newer)
+    loaded = read(files)
+
+    assert loaded.contract.silent[-1] == "a section of tomorrow"
+    assert loaded.contract.id != loaded.release.contract
