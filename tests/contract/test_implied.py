@@ -111,3 +111,17 @@ def test_when_a_column_is_known_is_a_term(complete: str) -> None:
     assert field is not None
     assert field.known_after_s == 7200.0
     assert "known_after" in describe(diff(parse(complete), parse(text)))
+
+
+def test_served_features_may_be_said_otherwise(complete: str) -> None:
+    """Another bound needs a reason; who answers for it and when it is judged stay as they were."""
+    said = _with(
+        complete,
+        "integrity:\n  consistency: {at_most: 1 %, because: two of our tills round to whole euros}\n",
+    ).clause("integrity.consistency")
+
+    assert said is not None
+    assert (said.bound, said.owner, said.stages) == (0.01, Role.ENGINEERING, (Stage.LIVE,))
+    assert _problems(complete, "integrity:\n  consistency: 1 %\n") == [
+        "integrity.consistency: why may this pass? | because: the reason in plain words"
+    ]
