@@ -6,9 +6,11 @@ online state, the rule with its costs, decision ids, the prediction log on the d
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sys
 import tempfile
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from pathlib import Path
 from world import COLUMNS
 
 
-def build(models: Path, folder: Path, *, fsync: bool):
+def build(models: Path, folder: Path, *, window_s: float = 0.0):
     """A host with one live release."""
     from geartrain.domain.contract import CostEntry, CostTerms, FieldTerms, FieldType
     from geartrain.domain.features import Encoding, FeatureSet, RequestFeature
@@ -55,7 +57,7 @@ def build(models: Path, folder: Path, *, fsync: bool):
             folder / "journal",
             lambda _batch, _records: None,
             session=session,
-            limits=LogLimits(fsync=fsync),
+            limits=LogLimits(window_s=window_s),
         ),
         now=lambda: datetime.now(UTC),
         new_id=lambda: f"{session}-{next(counter)}",
@@ -71,11 +73,17 @@ def main() -> None:
     from geartrain.api.server import serve
 
     with tempfile.TemporaryDirectory() as folder:
-        serve(
-            create_app(build(models, Path(folder), fsync="fast" not in sys.argv)),
-            port=0,
-            ready_file=ready,
-        )
+        host = build(models, Path(folder), window_s=1.0 if "fast" in sys.argv else 0.0)
+        if "swap" in sys.argv:
+            threading.Thread(target=_swapping, args=(host,), daemon=True).start()
+        serve(create_app(host), port=0, ready_file=ready)
+
+
+def _swapping(host) -> None:
+    """Promote the same model under another name, twice a second."""
+    for number in itertools.count(2):
+        time.sleep(0.5)
+        host.swap("p", dataclasses.replace(host.lane("p").champion, release=f"r{number}"))
 
 
 if __name__ == "__main__":

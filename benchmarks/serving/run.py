@@ -118,9 +118,7 @@ class Running:
 
     def __init__(self, one: Contender, folder: Path) -> None:
         self.one = one
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = _free_port()
         ready = folder / f"ready-{port}"
         words = [part.replace("{port}", str(port)).replace("{ready}", str(ready)) for part in one.command]
         self.log = (folder / f"log-{port}").open("w+")
@@ -180,6 +178,21 @@ class Running:
                 except subprocess.TimeoutExpired:
                     continue
         self.log.close()
+
+
+def _free_port() -> int:
+    """The first of three free ports in a row: MLServer takes two more, for gRPC and its metrics."""
+    while True:
+        with socket.socket() as first:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+        try:
+            for more in (1, 2):
+                with socket.socket() as next_one:
+                    next_one.bind(("0.0.0.0", port + more))
+        except OSError:
+            continue
+        return port
 
 
 def _cpu_s(pid: int) -> float:
