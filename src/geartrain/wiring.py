@@ -203,6 +203,20 @@ def open_snapshots(settings: Settings) -> Snapshots:
     return SqliteSnapshots(settings.root / "online.db")
 
 
+def forget_online(settings: Settings, product: str) -> int:
+    """Remove what servers have saved of a product's online features, bytes and all; how many states there were."""
+    from geartrain.adapters.snapshots_sqlite import SqliteSnapshots
+
+    path = settings.root / "online.db"
+    if not path.exists():
+        return 0
+    held = SqliteSnapshots(path)
+    try:
+        return held.forget(f"{product}/")
+    finally:
+        held.close()
+
+
 def open_shared(settings: Settings) -> OpenShared | None:
     """How the online features that replicas share are opened; None where each process keeps its own."""
     url = settings.online_url

@@ -5,6 +5,9 @@ import sqlite3
 import pytest
 import yaml
 
+from geartrain.adapters.snapshots_sqlite import SqliteSnapshots
+from geartrain.ports.online_store import Stored
+
 CONTRACT = {
     "product": {"name": "shop", "title": "Shop", "problem": "which parcel comes back"},
     "team": {"product": "Ann"},
@@ -168,11 +171,16 @@ def test_a_person_is_erased_and_a_snapshot_says_so(shell, shop):
     taken = _snapshot(shop)
     assert shell(shop, "data", "snapshot", taken[:12]).code == 0
 
+    online = SqliteSnapshots(shop / ".geartrain" / "online.db")
+    online.save("shop/features", Stored(offset=1, content=b"Zora was here" * 500))
+    online.save("other/features", Stored(offset=1, content=b"Bo"))
+    online.close()
     assert shell(shop, "data", "erase", "--entity", "customer=Zora", "--by", "Ann").code == 2
     ask = ("data", "erase", "--entity", "customer=Zora", "--by", "Ann", "--yes", "--json")
     done = shell(shop, *ask).document["result"]["erased"]
     assert (done["rows"], done["snapshots"]) == ([["parcels", 1]], [taken])
     assert "nothing is kept" in shell(shop, *ask[:-1]).out
+    assert not [one for one in shop.glob(".geartrain/online.db*") if b"Zora" in one.read_bytes()]
     lost = shell(shop, "data", "snapshot", taken[:12])
     assert (lost.code, "erased for good" in lost.out) == (1, True)
     told = shell(shop, "ledger", "log")

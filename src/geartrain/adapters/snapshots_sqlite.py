@@ -54,6 +54,16 @@ class SqliteSnapshots:
                 (name, stored.offset, stored.content, _digest(stored)),
             )
 
+    def forget(self, beginning: str) -> int:
+        """Remove every state whose name begins so, and its bytes from the file; it is rebuilt from the lake."""
+        with self._one_at_a_time, self._told():
+            gone = self._connection.execute(
+                "DELETE FROM states WHERE substr(name, 1, ?) = ?", (len(beginning), beginning)
+            ).rowcount
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return int(gone)
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from geartrain.cli.answer import Answer, answering
-from geartrain.cli.options import loaded, moment_of, now_option, opened, product_option, workspace_option
+from geartrain.cli.options import (
+    loaded,
+    moment_of,
+    now_option,
+    opened,
+    product_option,
+    settings,
+    workspace_option,
+)
 from geartrain.cli.writing import csv_options, csv_terms
 
 if TYPE_CHECKING:
@@ -257,6 +265,7 @@ def erase(
     in the ledger. A model that has learned from them stays as it is: train again to replace it.
     """
     from geartrain.engine.erasing import erase as remove
+    from geartrain.wiring import forget_online
 
     column, sign, value = entity.partition("=")
     if not sign or not column or not value:
@@ -265,7 +274,13 @@ def erase(
         raise click.UsageError("this cannot be undone; give --yes to do it")
     product = loaded(folder)
     done = remove(
-        opened(workspace), product.contract, entity=column, value=value, now=moment_of(now), actor=person
+        opened(workspace),
+        product.contract,
+        entity=column,
+        value=value,
+        now=moment_of(now),
+        actor=person,
+        forget=lambda name: forget_online(settings(workspace), name),
     )
     lines = [f"{count:>8,}  {place}" for place, count in done.rows]
     if done.total:

@@ -98,11 +98,13 @@ def erase(
     value: str,
     now: datetime,
     actor: str,
+    forget: Callable[[str], object] = lambda _product: None,
     wait: Callable[[float], None] = time.sleep,
 ) -> Erased:
     """Remove every row of the product in which the column *entity* has *value*, and all that hangs on it.
 
-    May be repeated: after a kill the same call finishes what was begun, and where nothing is
+    *forget* removes what servers have saved of the product's online features; they make it
+    anew from the lake, and living ones do so when they read the record. May be repeated: after a kill the same call finishes what was begun, and where nothing is
     left it says so and writes nothing down.
 
     Raises:
@@ -144,6 +146,7 @@ def erase(
         erasure=plan.erasure,
     )
     workspace.record_once(product, [event], now=now, actor=actor)
+    forget(product)
     plan_file.unlink(missing_ok=True)
     return Erased(entity=entity, who=who, rows=event.rows, snapshots=event.snapshots)
 
