@@ -254,12 +254,16 @@ class EntityLog:
                         found[feature.name] = self.value(feature, slot, at_us, known_us)
                     continue
                 if members.basic:
-                    said, said_low = told.get(slot, (_OF_NOTHING, high))
-                    if said_low != low or said is _OF_NOTHING:
-                        said = members.said(columns[slot], low, high, said, said_low)
-                        told[slot] = said, low
-                    for name, place in members.basic:
-                        found[name] = said[place]
+                    if low == high:
+                        for name, place in members.basic:
+                            found[name] = _OF_NOTHING[place]
+                    else:
+                        said, said_low = told.get(slot) or (_OF_NOTHING, high)
+                        if said_low != low:
+                            said = members.said(columns[slot], low, high, said, said_low)
+                            told[slot] = said, low
+                        for name, place in members.basic:
+                            found[name] = said[place]
                 for feature in members.others:
                     found[feature.name] = of_one(feature, columns[slot][low:high], times[low:high], at_us)  # type: ignore[arg-type]
 

@@ -50,7 +50,7 @@ class OnlineStream:
 
     def known(self, entity: Name) -> EntityLog | None:
         """The entity's log with everything that waited for it sorted in; None where nothing is known of it."""
-        rows = self.lane.rows_of(entity)
+        rows = self.lane.rows_of(entity) if self._waiting.size else None
         if rows:
             if many(rows):
                 self._sort_in(entity, np.array(rows[::-1]))
