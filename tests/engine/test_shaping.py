@@ -19,6 +19,7 @@ from geartrain.engine.proposing import adopt
 from geartrain.engine.shaped import DISTILLED
 from geartrain.engine.shaping import choice_of
 from geartrain.ports.workflow import Steps
+from geartrain.stats.noninferiority import Noninferiority
 from geartrain.stats.onnx_model import OnnxModel
 
 MODEL = """
@@ -114,6 +115,10 @@ def test_the_thorough_search_is_recorded_and_students_are_judged(trained, now):
     assert looked <= set(names)
     assert len(done["paths"]) == 4
     proposed = building.propose(builder, steps, done)
+    if done["variant"] != "reference":
+        proof = decode(builder.workspace.blobs.get(proposed["noninferiority"]), Noninferiority)
+        assert proof.rows == len(bench_of(builder, document).split.verdict)
+        assert proof.proven == (proof.upper <= proof.margin)
     loaded = load_bundle(builder.workspace, proposed["release"])
     assert len(loaded.onnx) == next(
         row.speed.size_bytes for row in choice_of(builder.workspace, done).rows if row.chosen

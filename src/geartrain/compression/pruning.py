@@ -54,7 +54,7 @@ def narrowed(net: Any, share: float) -> Any:
         if norm is not None:
             layers[norm] = _fewer_normed(layers[norm], kept)
         layers[following] = _fewer_inputs(layers[following], kept, len(worth))
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers).train(net.training)
 
 
 def _fewer_outputs(layer: Any, kept: Any) -> Any:

@@ -36,6 +36,7 @@ from geartrain.engine.products import Product
 from geartrain.engine.pulling import replaced_by_proposal
 from geartrain.engine.refitting import refit
 from geartrain.engine.releasing import carry_out
+from geartrain.engine.shaping import proof_of_size
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import ContractReplaced, ReleaseRefused
 from geartrain.evaluation.judging import Report, evaluate
@@ -109,6 +110,7 @@ def judge(builder: Builder, document: Document) -> Document:
         now=now,
         model=view_of(bench, fitted, Pool.VERDICT, predict=served.predict),
     )
+    proof = proof_of_size(builder, bench, document, evidence.costs, confidence=opened.confidence)
     lift = lift_of(evidence, _tried(builder, document, bench), look=opened.look)
     tried = blobs.get(document["mitigations"]) if "mitigations" in document else None
     report = replace(
@@ -131,6 +133,7 @@ def judge(builder: Builder, document: Document) -> Document:
     reference = bench.rows.take(_reference_rows(bench))
     return {
         **replaced,
+        **({"noninferiority": blobs.put(encode(proof))} if proof else {}),
         "findings": blobs.put(encode(findings)),
         "report": blobs.put(encode(report)),
         "profile": blobs.put(profile_bytes(build_profile(reference.features.to_arrow()))),

@@ -20,6 +20,7 @@ from geartrain.domain.clause import Parameter, Stage
 from geartrain.domain.digest import digest_bytes
 from geartrain.domain.events import ModelTrained, TrialRecorded, VariantMeasured
 from geartrain.domain.model import ModelVersion, Pool
+from geartrain.domain.prediction import Floats
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.wire import decode, encode
 from geartrain.engine.bench import (
@@ -37,6 +38,7 @@ from geartrain.engine.shape_search import most_bytes, searched
 from geartrain.engine.workspace import Workspace
 from geartrain.evaluation.judging import evaluate
 from geartrain.stats.fitted import Fitted
+from geartrain.stats.noninferiority import Noninferiority, noninferior
 from geartrain.stats.onnx_model import OnnxModel
 from geartrain.training.examples import Examples, priced_rows, row_costs
 from geartrain.training.fitting import trial_of
@@ -299,6 +301,39 @@ def _chosen_sentence(choice: Choice) -> str:
         f"{len(choice.rows)} variants judged; chosen is {choice.chosen}: {row.speed.size_bytes / 1e3:,.0f} kB,"
         f" {row.speed.p50_us:,.0f} us a row ({row.reason})"
     )
+
+
+def proof_of_size(
+    builder: Builder, bench: Bench, document: Document, costs: Floats, *, confidence: float
+) -> Noninferiority | None:
+    """Whether the chosen variant's decisions cost no more than the reference's on the sealed rows; None for the reference.
+
+    *costs* are the variant's, row by row; both decide with the threshold that `select`
+    left them. What comes out is told, and does not choose again: the sealed rows judge once.
+    """
+    if document["variant"] == REFERENCE or "reference_onnx" not in document:
+        return None
+    examples = bench.examples(Pool.VERDICT)
+    before = {**document, "class_weights": document["reference_weights"]}
+    rule = rule_of_run(bench.rule, before)
+    answers = OnnxModel(builder.workspace.blobs.get(document["reference_onnx"])).predict(examples.matrix)
+    whole = row_costs(rule, answers, examples)
+    priced = np.isfinite(whole) & np.isfinite(costs)
+    found = noninferior(
+        costs[priced],
+        whole[priced],
+        margin=MARGIN * abs(float(whole[priced].mean())),
+        seed=document["seed"],
+        confidence=confidence,
+        worst=worst_change(rule, examples.columns, len(examples)),
+    )
+    rise = (
+        f"{found.difference.value:+.4g} a decision, at most {found.upper:+.4g}, allowed {found.margin:+.4g}"
+    )
+    needed = f"; about {found.rows_needed:,} rows in all would prove it" if found.rows_needed else ""
+    told = "is proven not to cost more" if found.proven else f"is not proven not to cost more{needed}"
+    builder.teller.say(f"{document['variant']} on {found.rows:,} sealed rows {told}: {rise}")
+    return found
 
 
 def choice_of(workspace: Workspace, document: Document) -> Choice:
