@@ -35,6 +35,8 @@ STATUS: Final[Mapping[str, int]] = {
     "disk.full": 503,
     "workspace.busy": 503,
     "ledger.unavailable": 503,
+    "bus.unavailable": 503,
+    "online.unavailable": 503,
 }
 
 
