@@ -81,10 +81,15 @@ def _onwards(to: str, kind: str, words: str) -> Response:
 def said_before(request: Request) -> tuple[str, str]:
     """What the action before this page said: its kind and its words, or two empty texts."""
     try:
-        kind, words = json.loads(base64.urlsafe_b64decode(request.cookies.get(SAID, "")))
+        told = json.loads(base64.urlsafe_b64decode(request.cookies.get(SAID, "")))
     except ValueError:
         return "", ""
-    return (str(kind), str(words)) if kind in {"done", "denied"} else ("", "")
+    # Anything may stand in a cookie: a neighbour on this host can set one.
+    match told:
+        case ["done" | "denied" as kind, str(words)]:
+            return kind, words
+        case _:
+            return "", ""
 
 
 def taken_away(name: str, media_type: str, content: bytes) -> Response:
