@@ -35,7 +35,7 @@ EPOCHS = 14
 #: How often each picture is shown moved.
 MOVED = 3
 #: The share of channels that pruning takes away: what is left weighs less than an eighth.
-PRUNED = 0.69
+PRUNED = 0.75
 
 
 def convolutional(*channels: int) -> Build:
@@ -84,7 +84,7 @@ def candidates(rows: Rows, *, epochs: int = EPOCHS, seed: int = 1) -> Iterator[C
     lesson = lesson_of(shown, named(teacher).predict(shown))
     taught, told = np.concatenate([lesson.matrix, matrix]), np.concatenate([lesson.truth, truth])
     weight = np.concatenate([lesson.weight, np.ones(len(matrix))])
-    for channels in ((8, 12, 20, 32), (6, 12, 20, 36)):
+    for channels in ((4, 12, 20, 36), (6, 8, 16, 32)):
         name = "distilled-" + "-".join(map(str, channels))
         bases[name] = network(convolutional(*channels), epochs, seed).fit(taught, told, weight)
     small = narrowed(teacher.inner_, PRUNED)

@@ -250,12 +250,8 @@ def _nominated(choice: Choice, limit: int, slowest: float) -> Choice:
     `select` only chooses here; the proof is the one on `verdict`, which has more rows.
     """
     chosen = next(row for row in choice.rows if row.chosen)
-    small = [
-        row
-        for row in choice.rows[1:]
-        if row.speed.size_bytes <= limit
-        and (slowest >= choice.rows[0].speed.p50_us or row.speed.p50_us <= slowest)
-    ]
+    fitting = [row for row in choice.rows[1:] if row.speed.size_bytes <= limit]
+    small = [row for row in fitting if row.speed.p50_us <= slowest] or fitting
     if chosen in small or not small:
         return choice
     surest = min(small, key=lambda row: row.rise_at_most or 0.0)

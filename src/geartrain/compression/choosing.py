@@ -88,7 +88,7 @@ def choose(
     A variant may be chosen if its decisions are proven not to cost more than *margin* of
     the reference's cost more, and if no blocking clause is further from kept than under
     the reference. One that is slower than the reference gains nothing by being smaller,
-    unless the reference is larger than the budget. Of these the one that breaks fewest
+    unless it fits a size budget that the reference does not. Of these the one that breaks fewest
     clauses wins, then the smallest.
     With a size budget *most_bytes* a variant that fits it comes before one that does not,
     and of those that fit the surest wins, whose cost may rise least: to be smaller than
@@ -114,7 +114,7 @@ def choose(
         for one in measured[1:]
         if tested[one.name].proven
         and not _worse_clauses(one, reference)
-        and (not _slower(one, reference) or _needs_size(reference, most_bytes))
+        and (not _slower(one, reference) or _needs_size(one, reference, most_bytes))
     ]
 
     def order(one: Measured) -> tuple[float, ...]:
@@ -232,8 +232,11 @@ def _slower(one: Measured, reference: Measured) -> bool:
     return low is not None and high is not None and low > SLOWER * high
 
 
-def _needs_size(reference: Measured, most_bytes: int | None) -> bool:
-    return most_bytes is not None and reference.speed.size_bytes > most_bytes
+def _needs_size(one: Measured, reference: Measured, most_bytes: int | None) -> bool:
+    """Whether the size is what is asked, and *one* has it where the reference has not."""
+    if most_bytes is None:
+        return False
+    return one.speed.size_bytes <= most_bytes < reference.speed.size_bytes
 
 
 def _broken(one: Measured) -> int:
@@ -267,7 +270,7 @@ def _reason(
     worse = _worse_clauses(one, reference)
     if worse:
         return "under it " + ", ".join(worse)
-    if _slower(one, reference) and not _needs_size(reference, most_bytes):
+    if _slower(one, reference) and not _needs_size(one, reference, most_bytes):
         ratio = one.speed.p50_us / reference.speed.p50_us
         return f"does not gain: a row takes {ratio:.1f} times as long as with the reference"
     if one is best:
