@@ -60,7 +60,9 @@ _SCALARS = frozenset((float, str, bool, type(None)))
 
 def logged_row(row: Mapping[str, object]) -> Row:
     """The row as it was sent, for the prediction log; nested values become their JSON text."""
-    return tuple((name, value if type(value) in _SCALARS else _scalar(value)) for name, value in row.items())  # type: ignore[misc]  # scalars all
+    if _SCALARS.issuperset(map(type, row.values())):
+        return tuple(row.items())  # type: ignore[arg-type]  # scalars all
+    return tuple((name, _scalar(value)) for name, value in row.items())
 
 
 def _scalar(value: object) -> Scalar:
