@@ -21,7 +21,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## Take two products from contract to a served, monitored, retrained model
 	@$(BIN)/geartrain demo
 
-up: setup ## Keep everything of the demo running: API, workers, monitor
+up: setup ## Keep everything of the demo running: API, room, workers, monitor
 	@$(BIN)/geartrain up --workspace geartrain-demo/.geartrain
 
 test: setup ## Every check: style, types, architecture, tests, doctests
@@ -31,8 +31,11 @@ test: setup ## Every check: style, types, architecture, tests, doctests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto
 
+# torch and spark are left out: gigabytes that few need; their tests say so where they are not installed.
+EXTRAS := fairness kafka openid postgres redis sql
+
 lock: ## Renew the lock file
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev $(EXTRAS:%=--extra %) pyproject.toml -o requirements.lock
 
 clean: ## Remove what was made here, but not your workspaces
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
