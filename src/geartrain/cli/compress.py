@@ -42,7 +42,7 @@ def compress(workspace: Path | None, folder: Path, quick: bool) -> Answer:  # no
     choice = choice_of(space, document)
     paths = [dict(one) for one in document["paths"]]
     price = product.contract.budget.core_hour_price if product.contract.budget else None
-    currency = product.contract.costs.currency if product.contract.costs else ""
+    currency = product.contract.costs.currency if product.contract.costs else "errors"
     return Answer(
         schema="compress/1",
         ok=True,
@@ -95,12 +95,14 @@ def _variants(choice: Choice, price: float | None, currency: str) -> list[str]:
             f"{_share(row.rise_at_most):>9}  {'yes' if row.on_front else ''}"
         )
         lines.append(f"      {row.reason}")
-    money_in = f" in {currency}" if currency else ""
-    lines.append(
-        f"* chosen. `a million`: what the model's own time for a million decisions costs{money_in}, at"
-        f" {terms.core_hour_price:g} a core hour. `at most`: the one-sided 95 % bound of the rise of cost on"
-        f" `select`; to be chosen it must stay within {choice.margin:.0%}. `same`: decisions equal to the reference's."
-    )
+    # Where errors are counted, not priced, no currency says what a core hour's price is in.
+    money_in = "" if currency == "errors" else f" in {currency}"
+    lines += [
+        "",
+        f"* chosen. a million: the model's own time for a million decisions{money_in}, at {terms.core_hour_price:g} a core hour.",
+        "same: decisions equal to the reference's. rise, at most: of cost against the reference on `select`, and its",
+        f"one-sided 95 % bound, which must stay within {choice.margin:.0%}. docs/compression.md says more of each number.",
+    ]
     return lines
 
 
