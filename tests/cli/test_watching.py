@@ -10,6 +10,10 @@ import polars as pl
 import pytest
 from tests.cli.conftest import CONTRACT, Shell
 
+from geartrain.domain.clause import Stage
+from geartrain.engine.releasing import releases
+from geartrain.wiring import Settings, open_workspace
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TIMED = (
     (
@@ -73,8 +77,6 @@ def live(tiny: Path, shell: Shell) -> tuple[Path, str]:
 
 def _decided(home: Path, release: str, rows: pl.DataFrame) -> None:
     """Write the log as a server does."""
-    from geartrain.wiring import Settings, open_workspace
-
     clock = pl.Datetime("us", "UTC")
     times = rows["at"].str.to_datetime(time_zone="UTC").cast(clock)
     good = [outcome == "good" for outcome in rows["outcome"].to_list()]
@@ -176,3 +178,75 @@ def test_labels_that_stop_are_an_alarm(live: tuple[Path, str], shell: Shell) -> 
     assert "label-feed" in causes, told
     assert "labels that are due have arrived" in causes["label-feed"]["message"]
     assert "concept" not in causes
+
+
+def test_cost_is_estimated_before_labels_and_checked_by_them(live: tuple[Path, str], shell: Shell) -> None:
+    """Decisions without a truth get an estimate with its assumption; the labelled ones show that it was wrong."""
+    home, release = live
+    rows = _rows(600, 360)
+    _decided(home, release, rows)
+    now = (START + timedelta(hours=961)).isoformat()
+    early = shell(home, "monitor", "--now", now)
+    assert "a decision, accuracy " in early.out
+    assert (
+        "for 360 whose truth is not known, 360 of them overdue; assumes that P(y|x) has not changed"
+        in early.out
+    )
+    assert "estimates cannot be checked yet: the truth of 0 decisions is known that was due" in early.out
+    rows.head(240).write_csv(home / "more.csv")
+    shell(home, "ingest", "more.csv", "--now", now)
+
+    text = shell(home, "monitor", "--now", now)
+    found = shell(home, "monitor", "--now", now, "--json").document["result"]
+
+    # The log says "bad with 0.1" of every row and is right about all: a stop costs 0.9 by that, a pass 0.1.
+    stopped = sum(outcome == "bad" for outcome in rows["outcome"].tail(120)) / 120
+    assert found["estimate"]["cost"]["value"] == pytest.approx(0.9 * stopped + 0.1 * (1 - stopped))
+    assert found["estimate"]["rows"] == 120
+    assert found["estimate"]["assumes"] == "assumes that P(y|x) has not changed"
+    assert found["reconciled"]["whole"]["cost"]["realised"] == 0.0
+    assert found["reconciled"]["whole"]["agrees"] is False
+    assert [one["agrees"] for one in found["reconciled"]["windows"]] == [False, False]
+    assert (
+        "the estimate was too high: P(y|x) has changed, or the probabilities were not calibrated" in text.out
+    )
+
+
+def test_fairness_and_success_are_judged_on_decisions_whose_truth_is_known(
+    live: tuple[Path, str], shell: Shell
+) -> None:
+    """Live clauses get a status from the log at stage `live`, said to be of one look; what cannot be told says why."""
+    home, release = live
+    with (home / "product.yaml").open("a") as contract:
+        contract.write(
+            "fairness:\n"
+            "  large_ones: {groups: amount >= 50, definition: demographic_parity, at_most: 0.1, because: all alike}\n"
+            "  found_alike: {groups: amount >= 80, definition: equal_opportunity, at_most: 0.2, because: all alike}\n"
+            "  each_alone: {groups: id, definition: demographic_parity, at_most: 0.1, because: all alike}\n"
+        )
+    rows = _rows(600, 360)
+    _decided(home, release, rows)
+    now = (START + timedelta(hours=961)).isoformat()
+    before = {
+        one["clause"]: one
+        for one in shell(home, "monitor", "--now", now, "--json").document["result"]["findings"]
+    }
+    assert "the truth of 0 answered decisions is known" in before["fairness.large_ones"]["message"]
+    rows.write_csv(home / "more.csv")
+    shell(home, "ingest", "more.csv", "--now", now)
+
+    said = shell(home, "monitor", "--now", now, "--json").document["result"]["findings"]
+
+    live_now = {one["clause"]: one for one in said}
+    large = live_now["fairness.large_ones"]
+    assert (large["status"], large["stage"], large["rows"]) == ("broken", "live", 360)
+    assert "an interval for one look, not for looking every day" in large["message"]
+    assert live_now["fairness.found_alike"]["status"] in {"kept", "unproven"}
+    assert live_now["fairness.found_alike"]["value"] == 0.0
+    assert live_now["fairness.each_alone"]["status"] == "not measured"
+    assert "fewer than two groups" in live_now["fairness.each_alone"]["message"]
+    assert live_now["success.expected_cost"]["status"] == "kept"
+    assert live_now["success.expected_cost"]["value"] == 0.0
+    space = open_workspace(Settings(root=home / ".geartrain"))
+    recorded = releases(space, "tiny").findings(release, Stage.LIVE)
+    assert ("fairness.large_ones", "broken") in [(one.clause, str(one.status)) for one in recorded]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from geartrain.cli.answer import Answer, answering
 from geartrain.cli.options import loaded, moment_of, now_option, opened, product_option, workspace_option
 from geartrain.domain.digest import short
+
+if TYPE_CHECKING:
+    from geartrain.engine.monitoring_live import Watched
 
 
 @click.command()
@@ -30,6 +34,7 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
         *(f"  not watched: {one}" for one in found.missing),
         *(f"  {one.status:<12} {one.clause}: {one.message}" for one in found.findings),
         *(f"  noticed: {one.message}" for one in found.signals),
+        *_estimated(found),
     ]
     fresh = {one.id for one in found.opened}
     for incident in found.open:
@@ -56,6 +61,25 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
             "signals": found.signals,
             "opened": found.opened,
             "open": found.open,
+            "estimate": found.estimate,
+            "reconciled": found.reconciled,
         },
         text="\n".join(lines),
     )
+
+
+def _estimated(found: Watched) -> list[str]:
+    """What is estimated without labels, and right under it how such estimates came out."""
+    if found.release is None:
+        return []
+    past = found.reconciled
+    lines = ["", found.estimate.message]
+    if past.whole is None:
+        return [*lines, f"  estimates cannot be checked yet: {past.reason}"]
+    wrong = [one for one in past.windows if not one.agrees]
+    lines.append(f"  checked against what came, {past.whole.message}")
+    if past.windows:
+        lines.append(
+            f"  of the latest {len(past.windows)} windows, {len(wrong)} came out otherwise than estimated"
+        )
+    return [*lines, *(f"    {one.message}" for one in wrong)]

@@ -34,7 +34,9 @@ from geartrain.engine.decided import (
     rows_as_decided,
     with_truth,
 )
+from geartrain.engine.estimated_live import estimated_live
 from geartrain.engine.ingesting import QUARANTINE
+from geartrain.engine.live_evidence import judged_live
 from geartrain.engine.plausible_live import LATEST, live_plausibility
 from geartrain.engine.products import Product
 from geartrain.engine.releasing import releases
@@ -43,6 +45,7 @@ from geartrain.engine.runs import note, noted, run_of_release
 from geartrain.engine.watching import Watch, begin_watch, open_incidents, write_down
 from geartrain.engine.workspace import Workspace
 from geartrain.monitoring.due import UNKNOWN, label_arrivals
+from geartrain.monitoring.estimating import Estimated, Reconciliation
 from geartrain.monitoring.feeds import Arrivals, LabelArrivals
 from geartrain.monitoring.profile import from_bytes
 from geartrain.monitoring.triage import Quiet
@@ -64,6 +67,8 @@ class Watched:
         missing: What could not be looked at, in plain sentences.
         opened: Incidents that this look opened; their owners were told.
         open: All incidents that are open now.
+        estimate: What the decisions whose truth is not known are expected to cost, and what that assumes.
+        reconciled: How such estimates came out where the truth is known by now.
     """
 
     release: str | None
@@ -74,6 +79,8 @@ class Watched:
     signals: tuple[Signal, ...]
     opened: tuple[Incident, ...]
     open: tuple[Incident, ...]
+    estimate: Estimated
+    reconciled: Reconciliation
 
 
 def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watched:
@@ -112,8 +119,10 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         _QUIET,
         [[one.incident, one.since.isoformat()] for one in seen.quiet],
     )
+    costs = watch.findings(now=now)
     live = (
-        *watch.findings(now=now),
+        *costs,
+        *judged_live(workspace, contract, loaded.rule, known, now=now, without={one.clause for one in costs}),
         *_asked(workspace, contract, loaded, known, now=now),
         *consistency_findings(
             workspace, contract, reign.release, now=now, log=log.tail(LATEST) if log.height else log
@@ -121,6 +130,9 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     )
     findings = _all_findings(contract, (*live, *feeds), now=now)
     _record(workspace, product, reign.release, findings, now=now)
+    estimate, reconciled = estimated_live(
+        workspace, contract, loaded.rule, known, window_s=watch.terms.window_s, now=now
+    )
     return Watched(
         release=reign.release,
         decisions=known.height,
@@ -130,6 +142,8 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         signals=signals,
         opened=seen.opened,
         open=open_incidents(workspace, product.name),
+        estimate=estimate,
+        reconciled=reconciled,
     )
 
 
@@ -149,6 +163,8 @@ def _without_release(
         signals=(),
         opened=(),
         open=open_incidents(workspace, contract.product.name),
+        estimate=Estimated(reason="no release is live"),
+        reconciled=Reconciliation(reason="no release is live"),
     )
 
 

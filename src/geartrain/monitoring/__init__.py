@@ -6,6 +6,7 @@ any time, live measurements for clauses, and incidents with a cause and an owner
 
 - `profile`: one pass over rows gives counts that add up; `drift` compares two of them.
 - `losses`: costs of matured decisions against what was promised.
+- `estimating`: what decisions will have cost before labels come, checked when they do.
 - `feeds`: sources and labels that say nothing.
 - `triage`: one incident, not fifty alerts.
 
