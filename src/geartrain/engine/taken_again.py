@@ -21,7 +21,7 @@ from geartrain.data.snapshots import as_known
 from geartrain.domain.columns import microseconds, microseconds_of, texts_of
 from geartrain.domain.contract import Contract, SourceTerms
 from geartrain.domain.events import BatchIngested
-from geartrain.domain.features import Encoding, LookupFeature, WindowFeature
+from geartrain.domain.features import Encoding, FeatureType, LookupFeature, WindowFeature
 from geartrain.engine.decided import KEY, features_of
 from geartrain.engine.hosting import steps_of, value_at
 from geartrain.engine.rows import data_of, keys_of, read_table
@@ -100,7 +100,9 @@ class Asked:
             rows=rows,
             sent=sent,
             saw=_was_sent(log).to_numpy(),
-            served=served.select(name for name in names if name in served.columns),
+            served=served.select(name for name in names if name in served.columns)
+            if served.height
+            else _nothing(encoding),
             sources=sources,
             taken_us={name: _taken_us(frame, taken) for name, frame in sources.items()},
             promised_us=promised,
@@ -202,6 +204,14 @@ class Asked:
             return np.asarray((last == never) | (at - last > self.promised_us[name]))
         ends = np.append(np.minimum.accumulate(own[order][::-1])[::-1], np.iinfo(np.int64).max)
         return np.asarray(ends[place] > last)
+
+
+def _nothing(encoding: Encoding) -> pl.DataFrame:
+    """The features of no decision: a log that nobody has written to yet has no columns of its own."""
+    kinds = {FeatureType.NUMBER: pl.Float64}
+    return pl.DataFrame(
+        schema={one.name: kinds.get(one.type, pl.String) for one in encoding.feature_set.features}
+    )
 
 
 def _again(
