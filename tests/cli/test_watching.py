@@ -189,7 +189,7 @@ def test_cost_is_estimated_before_labels_and_checked_by_them(live: tuple[Path, s
     early = shell(home, "monitor", "--now", now)
     assert "a decision, accuracy " in early.out
     assert (
-        "for 360 whose truth is not known, 360 of them overdue; assumes that P(y|x) has not changed"
+        "for 360 whose truth is not known, 242 of them overdue; assumes that P(y|x) has not changed"
         in early.out
     )
     assert "estimates cannot be checked yet: the truth of 0 decisions is known that was due" in early.out

@@ -45,7 +45,7 @@ def _after(rows: int) -> datetime:
 def test_the_estimate_is_the_cost_that_comes_and_says_what_it_assumes():
     """Of 2000 decisions without a label the mean cost is foretold within its interval."""
     told, costs = _told(2000)
-    seen = estimate(RULE, told, positive=1, now=_after(2000), delay_s=30 * DAY)
+    seen = estimate(RULE, told, positive=1, now=_after(2000), due_s=30 * DAY)
     assert seen.cost.low <= costs.mean() <= seen.cost.high
     assert seen.cost.value == pytest.approx((told.probabilities * told.costs).sum(axis=1).mean())
     assert [name for name, _ in seen.rates] == ["accuracy", "recall", "precision"]
@@ -62,7 +62,7 @@ def test_only_decisions_without_a_truth_are_estimated():
     prices = told.costs.copy()
     prices[200:220] = np.nan
     seen = estimate(
-        RULE, replace(told, realised=realised, costs=prices), positive=1, now=_after(300), delay_s=0.0
+        RULE, replace(told, realised=realised, costs=prices), positive=1, now=_after(300), due_s=0.0
     )
     assert seen.rows == 80
     assert seen.since == START + timedelta(hours=220)
@@ -72,7 +72,7 @@ def test_few_rows_have_a_reason_instead_of_a_number():
     """Twenty decisions give neither an estimate nor a check, and both say why; none at all neither."""
     for rows in (0, 20):
         told, costs = _told(rows)
-        seen = estimate(RULE, told, positive=1, now=_after(rows), delay_s=0.0)
+        seen = estimate(RULE, told, positive=1, now=_after(rows), due_s=0.0)
         past = reconciled(replace(told, realised=costs), now=_after(rows), delay_s=0.0, window_s=DAY)
         assert seen.cost is None
         assert f"{rows} decisions have probabilities" in seen.message
@@ -84,7 +84,7 @@ def test_a_changed_concept_is_invisible_until_labels_come():
     """The estimate does not move when good turns bad; the windows after the turn say that it was too low."""
     calm, quiet = _told(2000)
     told, costs = _told(2000, flipped_from=1000)
-    arguments = {"positive": 1, "now": _after(2000), "delay_s": 0.0}
+    arguments = {"positive": 1, "now": _after(2000), "due_s": 0.0}
     assert estimate(RULE, told, **arguments).cost == estimate(RULE, calm, **arguments).cost
 
     now, span = _after(2000), {"delay_s": 0.0, "window_s": 250 * HOUR}

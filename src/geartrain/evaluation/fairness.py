@@ -32,6 +32,9 @@ COST_PARITY = "cost_parity"
 CALIBRATION = "calibration_within_groups"
 RATIO = "ratio"
 
+#: So many groups are called by name in a sentence; a column of keys has thousands.
+MOST_NAMED = 8
+
 #: A question that must have the same answer in each group: which rows count, the hits among them, its word.
 Question = tuple[Mask, Mask, str]
 
@@ -71,7 +74,7 @@ def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parame
     small = [name for name in names if counts[name] < smallest]
     judged = [name for name in names if counts[name] >= smallest]
     if len(judged) < 2:
-        of = ", ".join(f"{name} with {counts[name]}" for name in small) or "none"
+        of = _named([f"{name} with {counts[name]}" for name in small]) or "none"
         return Unmeasured(reason=f"fewer than two groups have {smallest} rows that count (too small: {of})")
     if definition == CALIBRATION:
         seen = _calibration(evidence, mask, labels, judged, parameters)
@@ -81,7 +84,7 @@ def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parame
         return seen
     note = seen.note
     if small:
-        note += f"; not judged, under {smallest} rows that count: {', '.join(small)}"
+        note += f"; not judged, under {smallest} rows that count: {_named(small)}"
     unknown = int(sum(one is None for one in labels[mask]))
     note += f"; {unknown} rows without a group" if unknown else ""
     return Measurement(
@@ -187,3 +190,8 @@ def _questions(
             relevant, hits = rate(evidence, one)
             asked.append((mask & relevant, hits, word))
     return asked
+
+
+def _named(words: list[str]) -> str:
+    more = len(words) - MOST_NAMED
+    return ", ".join(words[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -69,7 +69,7 @@ class Estimated:
     Attributes:
         since: When the first of them was made; None where there is none.
         rows: How many there are.
-        overdue: Of how many the label delay has passed all the same.
+        overdue: Of how many the label was due all the same.
         cost: The expected cost of one decision; None where *reason* says why there is none.
         rates: Accuracy, and for two classes recall and precision, by name.
         assumes: What must hold for any of it to be true.
@@ -132,12 +132,12 @@ class Reconciliation:
 
 
 def estimate(
-    rule: DecisionRule, told: Foretold, *, positive: int | None, now: datetime, delay_s: float
+    rule: DecisionRule, told: Foretold, *, positive: int | None, now: datetime, due_s: float
 ) -> Estimated:
     """The expected cost and rates of the decisions in *told* whose truth is not known.
 
-    *positive* is the class that recall and precision are about; *delay_s* what the contract
-    says a label takes.
+    *positive* is the class that recall and precision are about; a truth that is not known
+    *due_s* seconds after its decision is overdue.
     """
     some = told.of(np.isnan(told.realised) & np.isfinite(told.costs).all(axis=1))
     if len(some) < FEWEST:
@@ -145,7 +145,7 @@ def estimate(
             rows=len(some),
             reason=f"{len(some)} decisions have probabilities, known prices and no truth yet, at least {FEWEST} are needed",
         )
-    due = _due_us(now, delay_s)
+    due = _due_us(now, due_s)
     return Estimated(
         since=_moment(some.at_us.min()),
         until=_moment(some.at_us.max()),
@@ -210,9 +210,9 @@ def _window(some: Foretold, confidence: float) -> Window:
     )
 
 
-def _due_us(now: datetime, delay_s: float) -> int:
-    """Decisions made up to this moment have had their label delay."""
-    return round((now.timestamp() - delay_s) * 1e6)
+def _due_us(now: datetime, due_s: float) -> int:
+    """Labels of decisions that were made up to this moment are due."""
+    return round((now.timestamp() - due_s) * 1e6)
 
 
 def _moment(at_us: np.int64) -> datetime:
