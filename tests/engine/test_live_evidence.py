@@ -1,0 +1,115 @@
+"""Evidence from the log of decisions: who takes part, for classes and for values."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from geartrain.domain.clause import Clause, Comparison, Stage
+from geartrain.domain.contract import Contract, CostTerms, DecisionTerms, ProductTerms
+from geartrain.domain.roles import Role
+from geartrain.domain.rule import rule_of
+from geartrain.domain.task import Task
+from geartrain.engine.decided import TRUTH
+from geartrain.engine.live_evidence import evidence_of, findings_at_one_look, judged_live, said_of, usable
+from geartrain.stats.deciding import ABSTAINED
+
+
+def _contract(task: Task) -> Contract:
+    return Contract(
+        product=ProductTerms(name="cards", title="Cards", problem="fraud"),
+        decision=DecisionTerms(task=task, unit="payment", label="fraud"),
+        team=(),
+        costs=CostTerms(otherwise="1") if task.has_classes else None,
+    )
+
+
+def _log(said: list[dict[str, float]], truth: list[str | None]) -> pl.DataFrame:
+    rows = len(said)
+    return pl.DataFrame(
+        {
+            "probabilities": [json.dumps(one) for one in said],
+            TRUTH: pl.Series(truth, dtype=pl.String),
+            "action": ["yes"] * rows,
+            "abstained": [False] * (rows - 1) + [True],
+        }
+    )
+
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+CLASSES = _log(
+    [{"no": 0.3, "yes": 0.7}, {}, {"no": 1, "yes": 0}, {"no": 0.5, "yes": 0.5}, {"no": 0.1, "yes": 0.9}],
+    ["yes", "yes", None, "perhaps", "no"],
+)
+
+
+def test_rows_without_an_answer_or_a_truth_are_no_evidence():
+    """The fallback's row, the unlabelled one and the label that is no class are left out; a person's decision abstains."""
+    contract = _contract(Task.BINARY)
+    rule = rule_of(contract, ("no", "yes"))
+    used = usable(rule, CLASSES)
+    evidence = evidence_of(contract, rule, used, {})
+    assert evidence.predictions.values.tolist() == [[0.3, 0.7], [0.1, 0.9]]
+    assert evidence.truth.tolist() == [1, 0]
+    assert evidence.decided.actions.tolist() == [1, ABSTAINED]
+
+
+def test_values_are_evidence_too():
+    """A regression's single answer is read whatever it is called; no answer is NaN."""
+    contract = _contract(Task.REGRESSION)
+    rule = rule_of(contract, ())
+    log = _log([{"value": 3.0}, {}, {"value": 5.0}], ["2.5", "1", "4"])
+    assert np.isnan(said_of(rule, log)[:, 0]).tolist() == [False, True, False]
+    evidence = evidence_of(contract, rule, usable(rule, log), {})
+    assert evidence.costs.mean() == pytest.approx(0.75)
+
+
+def test_a_live_finding_says_that_it_is_of_one_look():
+    """The note stands in the sentence; a metric that has no value says why instead."""
+    contract = _contract(Task.BINARY)
+    rule = rule_of(contract, ("no", "yes"))
+    log = _log([{"no": 0.3, "yes": 0.7}] * 50, ["yes"] * 50)
+    promise = Clause(
+        path="success.recall",
+        metric="recall",
+        owner=Role.DOMAIN,
+        comparison=Comparison.AT_LEAST,
+        bound=0.9,
+        stages=(Stage.LIVE,),
+    )
+    unknowable = replace(promise, path="success.specificity", metric="specificity")
+    seen, silent = findings_at_one_look(
+        evidence_of(contract, rule, usable(rule, log), {}), [promise, unknowable], now=NOW
+    )
+    assert (seen.status, seen.stage) == ("kept", Stage.LIVE)
+    assert "an interval for one look, not for looking every day" in seen.message
+    assert silent.status == "not measured"
+    assert "no row is of another class" in silent.message
+
+
+def test_too_few_truths_are_said_for_each_clause(memory):
+    """Only clauses that are due live and that nobody judged elsewhere are spoken of."""
+    due = Clause(
+        path="fairness.alike",
+        metric="demographic_parity",
+        owner=Role.DOMAIN,
+        comparison=Comparison.AT_MOST,
+        bound=0.1,
+        stages=(Stage.LIVE,),
+    )
+    before = replace(due, path="fairness.before", stages=(Stage.RELEASE,))
+    elsewhere = replace(due, path="success.expected_cost", metric="expected_cost")
+    contract = replace(_contract(Task.BINARY), clauses=(due, before, elsewhere))
+    found = judged_live(
+        memory(),
+        contract,
+        rule_of(contract, ("no", "yes")),
+        CLASSES,
+        now=NOW,
+        without={"success.expected_cost"},
+    )
+    assert [(one.clause, str(one.status)) for one in found] == [("fairness.alike", "not measured")]
+    assert "the truth of 2 answered decisions is known, at least 30 are needed" in found[0].message
