@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 @now_option
 @answering
 def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answer:
-    """Look at feeds, drift and cost of the live release. An open incident is exit code 1."""
+    """Look at what is live: feeds, drift, cost, promises. An open incident is exit code 1.
+
+    What decisions without a known truth will have cost is estimated from their probabilities, with
+    what that assumes, and checked where the truth is known by now.
+    """
     from geartrain.engine.monitoring_live import watch_live
 
     product, space, moment = loaded(folder), opened(workspace), moment_of(now)
