@@ -4,7 +4,7 @@ If a row's class is drawn with the probabilities that the model gave it, each qu
 rows is a sum of independent draws whose mean and variance are known beforehand (the
 Poisson-binomial law; as confidence-based performance estimation, Bialek, Kuberski, Perrakis
 and Bifet 2024, "Estimating model performance under covariate shift without labels",
-arXiv 2401.08348, section 4). Nothing here can see that the world answers differently now:
+arXiv 2401.08348). Nothing here can see that the world answers differently now:
 that is assumed away, so nobody may show such a number without saying so.
 """
 
