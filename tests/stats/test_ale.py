@@ -16,7 +16,9 @@ from geartrain.stats.ale import (
 def curve(function, matrix, position=0, bins=12):
     """Places and centred effects of one column."""
     matrix = np.asarray(matrix, dtype=np.float32)
-    local = number_effects(lambda m: function(m)[:, None], matrix, position, edges_of(matrix[:, position], bins))
+    local = number_effects(
+        lambda m: function(m)[:, None], matrix, position, edges_of(matrix[:, position], bins)
+    )
     return local.places, accumulate(local, np.ones((1, len(matrix))))[0, :, 0]
 
 

@@ -133,3 +133,14 @@ def test_its_documents_can_be_taken_away(team):
         assert len(answer.content) > 500, name
     assert browser.get(f"{AT}/{champion}/documents/secrets.txt").status_code == 404
     assert browser.get(f"{AT}/no-such-release").status_code == 404
+
+
+def test_the_sizes_that_were_tried_stand_beside_each_other(team, candidate):
+    """Each variant with its size, speed and cost; the one that this release holds is marked, and the front is drawn."""
+    browser = team.signed_in("Visitor Vera")
+    view = browser.twin(f"{AT}/{candidate}")
+    assert len(view["variants"]) > 1
+    assert [one["chosen"] for one in view["variants"]].count(True) == 1
+    assert all(one["cost"] is not None and one["speed"]["size_bytes"] > 0 for one in view["variants"])
+    assert view["front"]["dots"]
+    assert "Smaller against dearer" in browser.page(f"{AT}/{candidate}")

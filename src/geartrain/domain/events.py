@@ -164,7 +164,11 @@ class ModelTrained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantMeasured:
-    """A smaller variant was measured on this machine."""
+    """A smaller variant was measured on this machine.
+
+    `variant` is how it was made, `cost` what a decision by it costs on the metered rows; older
+    ledgers say neither.
+    """
 
     product: str
     model: str
@@ -173,6 +177,8 @@ class VariantMeasured:
     parity: Parity
     chosen: bool
     reason: str
+    variant: str = ""
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

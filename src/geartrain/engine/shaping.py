@@ -290,6 +290,8 @@ def _record_variants(
                 parity=row.parity,
                 chosen=row.chosen,
                 reason=row.reason,
+                variant=row.name,
+                cost=row.mean_cost,
             )
         )
     builder.workspace.record_once(product, events, now=now)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from geartrain.documents.chart_nouns import Dot, ScatterChart
-from geartrain.domain.clause import Stage
 from geartrain.domain.contract import Contract
 from geartrain.domain.digest import short
 from geartrain.domain.events import ModelTrained, Recorded, VariantMeasured
@@ -15,8 +14,10 @@ from geartrain.domain.model import Speed
 from geartrain.domain.release import ReleaseStage, Waiver
 from geartrain.domain.roles import Role
 from geartrain.engine import releasing
+from geartrain.engine.bench import currency_of
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.folders import known_folders
+from geartrain.engine.refitting import REFIT
 from geartrain.errors import BundleTampered, PageMissing, ReleaseUnknown
 from geartrain.release import conditions
 from geartrain.release.answers import Answer, Refusal
@@ -65,7 +66,7 @@ class VariantLine:
     model: str
     speed: Speed
     agreement: float
-    cost: Finding | None
+    cost: float | None
     chosen: bool
     reason: str
 
@@ -124,7 +125,7 @@ def release_view(asked: Asked) -> ReleaseView:
     step = conditions.next_step(contract, record)
     until = conditions.bakes_until(contract, record)
     lines = [clause_line(one, found.get(one.path)) for one in contract.clauses]
-    variants = _variants(asked.workspace.history(asked.product), state, record)
+    variants = _variants(asked.workspace.history(asked.product), record)
     on_the_way = record.stage in {ReleaseStage.PROPOSED, ReleaseStage.SHADOW, ReleaseStage.CANARY}
     return ReleaseView(
         id=record.id,
@@ -160,7 +161,7 @@ def release_view(asked: Asked) -> ReleaseView:
         bakes_until=until,
         baked=until is None or asked.now >= until,
         variants=variants,
-        front=_front(variants),
+        front=_front(variants, currency_of(contract)),
         documents=_DOCUMENTS,
         acts=bool(asked.visitor.roles(contract)) and on_the_way,
     )
@@ -336,20 +337,27 @@ def _signatures(
     return tuple(lines)
 
 
-def _variants(
-    history: tuple[Recorded, ...], state: ReleaseState, record: ReleaseRecord
-) -> tuple[VariantLine, ...]:
+def _variants(history: tuple[Recorded, ...], record: ReleaseRecord) -> tuple[VariantLine, ...]:
+    """The sizes that this release was chosen from; a model fitted once more was chosen as what it was before."""
     measured = [one.event for one in history if isinstance(one.event, VariantMeasured)]
-    references = {one.reference for one in measured if one.model == record.release.model}
-    names = {one.event.id: one.event.model.variant for one in history if isinstance(one.event, ModelTrained)}
+    models = {one.event.id: one.event.model for one in history if isinstance(one.event, ModelTrained)}
+    mine = models.get(record.release.model)
+    chosen = {
+        id_
+        for id_, one in models.items()
+        if mine is not None
+        and one.trial == mine.trial
+        and one.variant == mine.variant.removesuffix(REFIT).removesuffix("+")
+    } | {record.release.model}
+    references = {one.reference for one in measured if one.model in chosen}
     return tuple(
         VariantLine(
-            name=names.get(one.model, "") or "reference",
+            name=one.variant or "reference",
             model=one.model,
             speed=one.speed,
             agreement=one.parity.decisions_agree,
-            cost=_cost(state, one.model),
-            chosen=one.model == record.release.model,
+            cost=one.cost,
+            chosen=one.model in chosen,
             reason=one.reason,
         )
         for one in measured
@@ -357,35 +365,24 @@ def _variants(
     )
 
 
-def _cost(state: ReleaseState, model: str) -> Finding | None:
-    found = state.findings(model, Stage.COMPRESSION)
-    return next((one for one in found if one.clause == "success.expected_cost"), None)
-
-
-def _front(variants: tuple[VariantLine, ...]) -> ScatterChart | None:
+def _front(variants: tuple[VariantLine, ...], currency: str) -> ScatterChart | None:
     """Size against cost: those that nothing beats on both are the front."""
-    seen = [one for one in variants if one.cost is not None and one.cost.value is not None]
+    seen = [one for one in variants if one.cost is not None]
     if len(seen) < 2:
         return None
     dots = []
     for one in seen:
-        assert one.cost is not None and one.cost.value is not None
         beaten = any(
             other.speed.size_bytes <= one.speed.size_bytes
-            and other.cost is not None
-            and other.cost.value is not None
-            and other.cost.value <= one.cost.value
-            and other is not one
-            and (other.speed.size_bytes, other.cost.value) != (one.speed.size_bytes, one.cost.value)
+            and (other.cost or 0.0) <= (one.cost or 0.0)
+            and (other.speed.size_bytes, other.cost) != (one.speed.size_bytes, one.cost)
             for other in seen
         )
         dots.append(
             Dot(
                 name=one.name,
                 x=one.speed.size_bytes / 1000,
-                y=one.cost.value,
-                y_low=one.cost.low,
-                y_high=one.cost.high,
+                y=1000.0 * (one.cost or 0.0),
                 chosen=one.chosen,
                 front=not beaten,
             )
@@ -394,7 +391,7 @@ def _front(variants: tuple[VariantLine, ...]) -> ScatterChart | None:
         title="Smaller against dearer",
         description="Each size in which the model was tried: its file, and what deciding by it costs.",
         x_label="size of the file in kB",
-        y_label="success.expected_cost on the select rows",
+        y_label=f"{currency} per 1000 decisions on the metered rows",
         dots=tuple(dots),
         x_logarithmic=True,
     )
