@@ -133,7 +133,7 @@ def judge(builder: Builder, document: Document) -> Document:
     reference = bench.rows.take(_reference_rows(bench))
     return {
         **replaced,
-        **({"noninferiority": blobs.put(encode(proof))} if proof else {}),
+        "noninferiority": blobs.put(encode(proof)) if proof else None,
         "findings": blobs.put(encode(findings)),
         "report": blobs.put(encode(report)),
         "profile": blobs.put(profile_bytes(build_profile(reference.features.to_arrow()))),
