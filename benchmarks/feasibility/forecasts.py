@@ -1,6 +1,6 @@
 """Does a learning curve that was believed foretell what more rows then showed?
 
-    python benchmarks/feasibility/forecasts.py ../shared/data/tabular
+    python benchmarks/feasibility/forecasts.py path/to/tabular
 
 Of each data set a small lesson is drawn, a curve is made from it as `geartrain feasibility` does (quick boosted
 trees, a missed positive costs 5, a false alarm 1), and its forecasts at 2x and 10x are held against models
