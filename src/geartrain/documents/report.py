@@ -65,21 +65,25 @@ def findings_by_role(rows: tuple[FindingRow, ...]) -> tuple[tuple[Role, tuple[Fi
 
 
 def more_rows(row: FindingRow) -> str:
-    """How much evidence would settle an unproven finding, in words; empty where nobody can say.
+    """How much evidence would settle the row's finding, in words; empty where nothing is left to settle."""
+    return rows_to_settle(row.finding, counted=row.counted)
 
-    The number counts what carries the information (positives for a recall), and says how
-    many rows of all kinds that takes.
+
+def rows_to_settle(finding: Finding, *, counted: str = "") -> str:
+    """How much evidence would settle an unproven finding, in words; empty where it is not unproven.
+
+    The number counts what carries the information (positives for a recall), by the name
+    *counted* where it has one, and says how many rows of all kinds that takes.
     """
-    finding = row.finding
     if finding.status is not Status.UNPROVEN:
         return ""
     relevant, rows = finding.relevant_needed, finding.rows_needed
     if relevant is None and rows is None:
         return "this evidence cannot say how many more rows would settle it"
     if relevant is None or relevant == rows:
-        return f"about {rows or relevant:,} more {row.counted or 'rows'} would settle it"
+        return f"about {rows or relevant:,} more {counted or 'rows'} would settle it"
     among = f", about {rows:,} rows in all" if rows is not None else ""
-    return f"about {relevant:,} more {row.counted or 'relevant rows'}{among} would settle it"
+    return f"about {relevant:,} more {counted or 'relevant rows'}{among} would settle it"
 
 
 def counted_statuses(rows: tuple[FindingRow, ...]) -> tuple[tuple[Status, int], ...]:

@@ -56,7 +56,7 @@ def adopt(workspace: Workspace, product: Product, *, now: datetime, actor: str) 
     Raises:
         ContractReplaced: People signed another contract in the place of this one.
     """
-    adopted = adopted_contract(workspace, product.name)
+    adopted = workspace.releases(product.name).contract
     if adopted == product.contract.id:
         return False
     if replaced_by_proposal(workspace, product.name, product.contract.id):
@@ -73,14 +73,6 @@ def adopt(workspace: Workspace, product: Product, *, now: datetime, actor: str) 
     )
     workspace.record(product.name, [event], now=now, actor=actor)
     return True
-
-
-def adopted_contract(workspace: Workspace, product: str) -> str | None:
-    """The id of the contract that was adopted last."""
-    for recorded in reversed(workspace.history(product)):
-        if isinstance(recorded.event, ContractAdopted):
-            return recorded.event.contract
-    return None
 
 
 def judge(builder: Builder, document: Document) -> Document:

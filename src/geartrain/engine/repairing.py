@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -130,13 +130,13 @@ def try_repair(
     now: datetime,
 ) -> Repair | Refusal:
     """What the repair would do; nothing is changed."""
-    if refusal := _refused(contract, source, rules, person):
-        return refusal
-    try:
-        done = Door(workspace, contract).try_repair(source, rules, now=now, reason=_exactly(reason))
-    except (ExpressionInvalid, ColumnMissing) as error:
-        return _no(contract, source, error.message, error.hint or "mend the expression")
-    return _told(contract, source, rules, done)
+    return _mended(
+        contract,
+        source,
+        rules,
+        person,
+        lambda: Door(workspace, contract).try_repair(source, rules, now=now, reason=_exactly(reason)),
+    )
 
 
 def repair(
@@ -150,10 +150,25 @@ def repair(
     now: datetime,
 ) -> Repair | Refusal:
     """Mend the waiting rows and send them again, in the name of *person*; nothing is changed by a refusal."""
+    return _mended(
+        contract,
+        source,
+        rules,
+        person,
+        lambda: Door(workspace, contract).repair(
+            source, rules, now=now, reason=_exactly(reason), actor=person
+        ),
+    )
+
+
+def _mended(
+    contract: Contract, source: str, rules: Mapping[str, str], person: str, mend: Callable[[], Repaired]
+) -> Repair | Refusal:
+    """What *mend* says of the rows; a person or a rule that may not is told why before anything is asked."""
     if refusal := _refused(contract, source, rules, person):
         return refusal
     try:
-        done = Door(workspace, contract).repair(source, rules, now=now, reason=_exactly(reason), actor=person)
+        done = mend()
     except (ExpressionInvalid, ColumnMissing) as error:
         return _no(contract, source, error.message, error.hint or "mend the expression")
     return _told(contract, source, rules, done)

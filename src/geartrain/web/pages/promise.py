@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from geartrain.contract.wording import promise_in_words
+from geartrain.documents.report import rows_to_settle
 from geartrain.documents.spelling import number
 from geartrain.domain.clause import Clause, Severity, Stage
 from geartrain.domain.contract import Contract
@@ -168,15 +169,8 @@ def measured_in_words(finding: Finding | None) -> str:
 
 
 def _settles(finding: Finding | None) -> str:
-    if finding is None or finding.status is not Status.UNPROVEN:
-        return ""
-    relevant, rows = finding.relevant_needed, finding.rows_needed
-    if relevant is None and rows is None:
-        return "This evidence cannot say how many more rows would settle it."
-    if relevant is not None and relevant != rows:
-        among = f", about {rows:,} rows in all" if rows is not None else ""
-        return f"About {relevant:,} more relevant rows{among} would settle it."
-    return f"About {rows:,} more rows would settle it."
+    words = rows_to_settle(finding) if finding else ""
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 def _history(state: ReleaseState, path: str) -> tuple[Seen, ...]:
