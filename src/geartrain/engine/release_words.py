@@ -250,4 +250,4 @@ def may_be_shown(contract: Contract, field: FieldTerms) -> bool:
 
 def _never(rows: Sequence[RawRow], at: datetime) -> Matrix:
     """A release that is only read about is asked with features that were kept, never with raw rows."""
-    raise NotImplementedError(f"{len(rows)} rows of {at:%Y-%m-%d} were to be encoded")
+    raise RuntimeError(f"{len(rows)} rows of {at:%Y-%m-%d} were to be encoded")

@@ -10,10 +10,9 @@ from geartrain.domain.columns import texts
 from geartrain.evaluation.action_metrics import Parameters
 from geartrain.evaluation.cost_metrics import mean_cost
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
+from geartrain.evaluation.limits import limit_of
 from geartrain.stats.capacity import decide_within
 from geartrain.stats.deciding import realised_cost
-
-US_PER_S = 1_000_000
 
 
 def cost_within_capacity(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
@@ -25,20 +24,16 @@ def cost_within_capacity(evidence: Evidence, mask: Mask, parameters: Parameters)
     """
     if not evidence.rule.task.has_classes:
         return Unmeasured(reason=f"a {evidence.rule.task} product has no actions to choose between")
-    capacity = evidence.contract.decision.capacity
-    k = parameters.get("k") or (capacity.most if capacity else None)
-    period_s = parameters.get("period") or (capacity.period_s if capacity else None)
-    entity = parameters.get("entity") or (capacity.entity if capacity else None)
-    if not isinstance(k, int | float) or not isinstance(period_s, int | float):
-        return Unmeasured(reason="neither the clause nor the decision says how many in which period")
-    if evidence.times_us is None:
-        return Unmeasured(reason="the rows have no times to make periods of")
-    if entity is not None and entity not in evidence.columns:
-        return Unmeasured(reason=f"there is no column `{entity}`")
+    limit = limit_of(evidence, parameters)
+    if isinstance(limit, Unmeasured):
+        return limit
+    if limit.entity is not None and limit.entity not in evidence.columns:
+        return Unmeasured(reason=f"there is no column `{limit.entity}`")
     if not mask.any():
         return Unmeasured(reason="no row is in the slice")
     rule = evidence.rule
     action = evidence.positive
+    capacity = evidence.contract.decision.capacity
     if capacity is not None and capacity.action in rule.actions:
         action = rule.actions.index(capacity.action)
     if all(name == rule.actions[action] for name in rule.actions):
@@ -49,9 +44,9 @@ def cost_within_capacity(evidence: Evidence, mask: Mask, parameters: Parameters)
         replace(evidence.predictions, values=evidence.predictions.values[mask]),
         columns,
         action=action,
-        most=int(k),
-        periods=evidence.times_us[mask] // int(period_s * US_PER_S),
-        entities=None if entity is None else texts(columns[str(entity)]).astype(str),
+        most=limit.most,
+        periods=limit.periods[mask],
+        entities=None if limit.entity is None else texts(columns[limit.entity]).astype(str),
     )
     costs = np.full(len(evidence), np.nan)
     costs[mask] = realised_cost(rule, decided.actions, evidence.truth[mask], columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,13 +194,8 @@ def rows_told_apart(columns: Columns, *, known: Rows, judged: Rows, seed: int) -
     names = list(columns)
     first = [f"`{names[place]}`" for place in np.argsort(-gains)[:3] if gains[place] > 0]
     note = f"most by {', '.join(first)}" if first and seen.low > 0.5 else ""
-    return Measurement(
-        value=seen.value,
-        low=seen.low,
-        high=seen.high,
-        confidence=seen.confidence,
-        rows=seen.rows,
-        relevant=seen.relevant,
+    return replace(
+        seen,
         method=f"adversarial validation, {FOLDS} folds; {seen.method}",
         note=note,
     )

@@ -7,6 +7,7 @@ function here or in a module beside this one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,14 +114,8 @@ def proxy_of(scene: Scene, view: ModelView, mask: Mask, parameters: Parameters) 
     seen = next(iter(each.values())) if len(each) == 1 else macro(each, rows=len(rows))
     if isinstance(seen, Unmeasured):
         return seen
-    return Measurement(
-        value=seen.value,
-        low=seen.low,
-        high=seen.high,
-        confidence=seen.confidence,
-        rows=seen.rows,
-        relevant=seen.relevant,
-        method=seen.method,
+    return replace(
+        seen,
         note=_telling(view, rows, target),
     )
 

@@ -10,10 +10,9 @@ from geartrain.domain.columns import texts, truths
 from geartrain.domain.finding import Measurement
 from geartrain.evaluation.action_metrics import Parameters, macro, named_class
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
+from geartrain.evaluation.limits import limit_of
 from geartrain.stats import calibration, ranking
 from geartrain.stats.deciding import row_thresholds
-
-US_PER_S = 1_000_000
 
 
 def auc(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
@@ -117,16 +116,11 @@ def precision_at_capacity(evidence: Evidence, mask: Mask, parameters: Parameters
     """
     if (reason := _unfit(evidence, mask)) is not None:
         return reason
-    capacity = evidence.contract.decision.capacity
-    k = parameters.get("k") or (capacity.most if capacity else None)
-    period_s = parameters.get("period") or (capacity.period_s if capacity else None)
-    entity = parameters.get("entity") or (capacity.entity if capacity else None)
-    if not isinstance(k, int | float) or not isinstance(period_s, int | float):
-        return Unmeasured(reason="neither the clause nor the decision says how many in which period")
-    if evidence.times_us is None:
-        return Unmeasured(reason="the rows have no times to make periods of")
+    limit = limit_of(evidence, parameters)
+    if isinstance(limit, Unmeasured):
+        return limit
     known = parameters.get("known")
-    absent = [name for name in (entity, known) if name is not None and name not in evidence.columns]
+    absent = [name for name in (limit.entity, known) if name is not None and name not in evidence.columns]
     if absent:
         return Unmeasured(reason=f"there is no column `{absent[0]}`")
     rows = mask if known is None else mask & ~truths(evidence.columns[str(known)])
@@ -138,9 +132,9 @@ def precision_at_capacity(evidence: Evidence, mask: Mask, parameters: Parameters
     return ranking.precision_at(
         evidence.predictions.values[rows, of],
         evidence.truth[rows] == of,
-        evidence.times_us[rows] // int(period_s * US_PER_S),
-        k=int(k),
-        entities=None if entity is None else texts(evidence.columns[str(entity)][rows]).astype(str),
+        limit.periods[rows],
+        k=limit.most,
+        entities=None if limit.entity is None else texts(evidence.columns[limit.entity][rows]).astype(str),
         confidence=evidence.confidence,
     )
 
