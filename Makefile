@@ -32,7 +32,7 @@ test: setup ## Every check: style, types, architecture, tests, doctests
 	$(BIN)/pytest -n auto
 
 # torch and spark are left out: gigabytes that few need; their tests say so where they are not installed.
-EXTRAS := fairness kafka openid postgres redis sql
+EXTRAS := fairness grpc kafka openid postgres redis signing sql
 
 lock: ## Renew the lock file
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev $(EXTRAS:%=--extra %) pyproject.toml -o requirements.lock
