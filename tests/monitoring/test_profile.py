@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geartrain.errors import ColumnMissing
-from geartrain.monitoring.profile import build, from_bytes, merge, observe, spread, to_bytes
+from geartrain.monitoring.profile import build, from_bytes, merge, observe, observe_columns, spread, to_bytes
 from geartrain.monitoring.sketch import quantiles
 
 ROWS = st.lists(
@@ -149,3 +150,50 @@ def test_profiles_of_other_bins_do_not_add():
     """Counts over different bins are never added in silence."""
     with pytest.raises(ValueError, match="bins"):
         merge(build(pa.table({"x": [1.0, 2.0]})), build(pa.table({"x": [1.0, 3.0]})))
+
+
+@given(rows=ROWS, parts=st.lists(st.integers(0, 60), max_size=4))
+@settings(deadline=None, max_examples=40)
+def test_columns_that_come_in_parts_are_profiled_as_the_whole(rows, parts):
+    """One column's part at a time, text as dictionaries or not, gives what the whole table gives."""
+    table = _table(rows)
+    bins = build(table)
+    cuts = sorted({0, len(rows), *(cut for cut in parts if cut < len(rows))})
+
+    def read(name):
+        for begin, end in pairwise(cuts):
+            part = table.select([name]).slice(begin, end - begin)
+            yield part if name == "x" else part.set_column(0, name, part.column(0).dictionary_encode())
+
+    seen = observe_columns(bins, read, rows=len(rows))
+    whole = observe(bins, table)
+
+    assert seen.categories == whole.categories
+    for a, b in zip(seen.numbers, whole.numbers, strict=True):
+        assert (a.counts, a.nulls, a.low, a.high, a.sketch, a.distinct) == (
+            b.counts,
+            b.nulls,
+            b.low,
+            b.high,
+            b.sketch,
+            b.distinct,
+        )
+
+
+def test_a_column_of_other_length_is_no_part_of_these_rows():
+    """A reader that gives too few rows of a column is told so, not believed."""
+    table = pa.table({"x": [1.0, 2.0, 3.0]})
+
+    with pytest.raises(ValueError, match="2 rows instead of 3"):
+        observe_columns(build(table), lambda _: [table.slice(0, 2)], rows=3)
+
+
+def test_one_unreadable_part_of_text_is_cut_and_counted():
+    """Names beyond the longest are one category with their like, however the text is encoded."""
+    long = "x" * 100
+    bins = build(pa.table({"c": [long, long + "y", "b"]}))
+
+    seen = observe(bins, pa.table({"c": pa.array([long + "z", "b", None]).dictionary_encode()}))
+
+    assert bins.categories[0].counts == (2, 1)
+    assert (seen.categories[0].counts, seen.categories[0].nulls) == ((1, 1), 1)

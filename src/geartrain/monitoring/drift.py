@@ -69,7 +69,8 @@ class ColumnDrift:
 
     Attributes:
         null_share: Of the current rows.
-        p: Of its PSI under "nothing has changed" (this window alone).
+        p: Of its PSI under "nothing has changed" (this window alone); `p_jensen_shannon`, `p_ks`
+            and `p_wasserstein` are those of the other distances, each from its own null law.
         evidence: The strongest e-process of its hypotheses.
         wasserstein: The distance in the column's unit; None for categories.
     """
@@ -82,6 +83,9 @@ class ColumnDrift:
     ks: float | None
     wasserstein: float | None
     p: float
+    p_jensen_shannon: float
+    p_ks: float | None
+    p_wasserstein: float | None
     evidence: float
     named: bool
 
@@ -104,8 +108,11 @@ def drift(
     alpha: float = 0.01,
     smallest: float = SMALLEST,
     effective: float = 1.0,
+    seed: int = 0,
 ) -> Drift:
     """Look at one window of rows, which began at *started*, and name the columns that changed.
+
+    *seed* is that of the resampled pairs behind the p-values of the Wasserstein distances.
 
     Raises:
         ValueError: *current* was not observed in the reference's bins, or the state
@@ -145,7 +152,7 @@ def drift(
     told = {signal.about for signal in signals}
     return Drift(
         signals=tuple(sorted(signals, key=lambda signal: -signal.evidence)),
-        columns=tuple(_measured(a, b, wealth, told) for a, b in _pairs(reference, current)),
+        columns=tuple(_measured(a, b, wealth, told, seed=seed) for a, b in _pairs(reference, current)),
         state=DriftState(looks=state.looks + 1, threads=threads),
     )
 
@@ -312,16 +319,19 @@ def _measured(
     after: NumberColumn | CategoryColumn,
     wealth: dict[str, float],
     told: set[str],
+    *,
+    seed: int,
 ) -> ColumnDrift:
     first, second = _counts(before), _counts(after)
     ordered = isinstance(before, NumberColumn)
     found = distance.distances(first, second, ordered=ordered)
-    moved = None
+    moved = p_moved = None
     if isinstance(before, NumberColumn) and isinstance(after, NumberColumn) and before.known and after.known:
         lows = [low for low in (before.low, after.low) if low is not None]
         highs = [high for high in (before.high, after.high) if high is not None]
         outer = (min(*lows, *before.edges), *before.edges, max(*highs, *before.edges))
         moved = distance.wasserstein(first, second, np.asarray(outer))
+        p_moved = distance.p_wasserstein(first, second, np.asarray(outer), seed=seed)
     return ColumnDrift(
         name=before.name,
         rows=after.rows,
@@ -331,6 +341,9 @@ def _measured(
         ks=found.ks,
         wasserstein=moved,
         p=found.p_changed,
+        p_jensen_shannon=found.p_jensen_shannon,
+        p_ks=found.p_ks,
+        p_wasserstein=p_moved,
         evidence=max(value for about, value in wealth.items() if about.partition(":")[2] == before.name),
         named=before.name in told,
     )

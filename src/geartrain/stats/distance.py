@@ -34,6 +34,7 @@ class Distances:
         jensen_shannon: Jensen-Shannon divergence, in bits.
         ks: The largest gap between the cumulative shares; None for unordered bins.
         p_changed: Of PSI under "nothing has changed".
+        p_jensen_shannon: Of the Jensen-Shannon divergence under the same.
         p_ks: Of KS under the same; conservative, because bins hide part of the gap.
         bins: The bins left after thin ones were joined.
     """
@@ -42,6 +43,7 @@ class Distances:
     jensen_shannon: float
     ks: float | None
     p_changed: float
+    p_jensen_shannon: float
     p_ks: float | None
     bins: int
     reference_rows: int
@@ -58,18 +60,21 @@ def distances(reference: Counts, current: Counts, *, ordered: bool) -> Distances
             jensen_shannon=0.0,
             ks=None,
             p_changed=1.0,
+            p_jensen_shannon=1.0,
             p_ks=None,
             bins=len(first),
             reference_rows=n,
             current_rows=m,
         )
     gap = psi(first, second)
+    apart = jensen_shannon(first, second)
     largest = ks(reference, current) if ordered else None
     return Distances(
         psi=gap,
-        jensen_shannon=jensen_shannon(first, second),
+        jensen_shannon=apart,
         ks=largest,
         p_changed=p_changed(gap, bins=len(first), n=n, m=m),
+        p_jensen_shannon=p_jensen_shannon(apart, bins=len(first), n=n, m=m),
         p_ks=None if largest is None else p_ks(largest, n=n, m=m),
         bins=len(first),
         reference_rows=n,
@@ -108,13 +113,7 @@ def wasserstein(reference: Counts, current: Counts, edges: Floats) -> float:
     *edges* are the bins' outer and inner edges, shape (bins + 1,). Within a bin both
     CDFs are taken as straight lines.
     """
-    gaps = np.cumsum(reference) / max(1, reference.sum()) - np.cumsum(current) / max(1, current.sum())
-    left, right = np.concatenate([[0.0], gaps[:-1]]), gaps
-    crossing = left * right < 0
-    apart = np.abs(left) + np.abs(right)
-    # Two lines that cross enclose two triangles; lines that do not, one trapezium.
-    share = np.where(crossing, (left**2 + right**2) / (2 * np.where(apart == 0, 1, apart)), apart / 2)
-    return float((share * np.diff(edges)).sum())
+    return float(_areas(reference[None], current[None], edges)[0])
 
 
 def p_wasserstein(reference: Counts, current: Counts, edges: Floats, *, seed: int, draws: int = 499) -> float:
@@ -122,12 +121,24 @@ def p_wasserstein(reference: Counts, current: Counts, edges: Floats, *, seed: in
     n, m = int(reference.sum()), int(current.sum())
     if not n or not m:
         return 1.0
-    seen = wasserstein(reference, current, edges)
     pooled = (reference + current) / (n + m)
     random = np.random.default_rng(seed)
     first, second = random.multinomial(n, pooled, draws), random.multinomial(m, pooled, draws)
-    far = sum(wasserstein(a, b, edges) >= seen for a, b in zip(first, second, strict=True))
+    far = int((_areas(first, second, edges) >= wasserstein(reference, current, edges)).sum())
     return (1 + far) / (1 + draws)
+
+
+def _areas(reference: Counts, current: Counts, edges: Floats) -> Floats:
+    """The area between the CDFs of each pair of rows, counts of shape (pairs, bins)."""
+    gaps = np.cumsum(reference, axis=1) / np.maximum(1, reference.sum(axis=1, keepdims=True))
+    gaps -= np.cumsum(current, axis=1) / np.maximum(1, current.sum(axis=1, keepdims=True))
+    left, right = np.pad(gaps[:, :-1], ((0, 0), (1, 0))), gaps
+    crossing = left * right < 0
+    apart = np.abs(left) + np.abs(right)
+    # Two lines that cross enclose two triangles; lines that do not, one trapezium.
+    share = np.where(crossing, (left**2 + right**2) / (2 * np.where(apart == 0, 1, apart)), apart / 2)
+    areas: Floats = share @ np.diff(edges)
+    return areas
 
 
 def p_changed(gap: float, *, bins: int, n: float, m: float) -> float:
