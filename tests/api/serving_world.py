@@ -160,9 +160,9 @@ CLAUSE = Clause(
 
 
 def main() -> None:
-    """A real server process: FOLDER READY_FILE [PAUSE_S]; every batch of the lake is a file of decision ids."""
+    """A real server process: FOLDER READY_FILE [PAUSE_S [GRPC_PORT]]; every batch of the lake is a file of decision ids."""
     from geartrain.api.app import create_app
-    from geartrain.api.server import serve
+    from geartrain.api.server import Listening, serve
 
     folder, pause_s = Path(sys.argv[1]), float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
     lake = folder / "lake"
@@ -186,7 +186,8 @@ def main() -> None:
         record_outcomes=lambda _product, outcomes: [OutcomeStatus.RECORDED for _ in outcomes],
     )
     host.swap("p", served(encode=slow))
-    serve(create_app(host), port=0, ready_file=Path(sys.argv[2]))
+    grpc_port = int(sys.argv[4]) if len(sys.argv) > 4 else None
+    serve(create_app(host), listening=Listening(port=0, grpc_port=grpc_port), ready_file=Path(sys.argv[2]))
     sys.stdout.write("left in peace\n")
 
 

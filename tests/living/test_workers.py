@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import numpy as np
+import pytest
 
 from geartrain.domain.accounts import Account, Scope, Token
 from geartrain.engine.logbook import DECISIONS
@@ -115,3 +118,54 @@ def test_two_workers_with_tls_and_tokens_are_one_server(the_shop, tmp_path):
         assert "geartrain_workers 2.0" in text
     held = frame_of(the_shop.workspace().lake.scan(table_of("shop", DECISIONS)))["decision_id"].to_list()
     assert sorted(held) == sorted(one.json()["decisions"][0]["id"] for one in answers)
+
+
+def test_workers_share_a_port_for_grpc_too(the_shop, tmp_path):
+    """Two workers answer Triton's gRPC client over TLS with a token; a port that is taken is said at the start."""
+    triton = pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed")
+    pytest.importorskip("grpc", reason="grpcio is not installed (the extra `grpc`)")
+    certificate, key = _certificate(tmp_path)
+    _token(the_shop.root, "an0ther", Scope.DECIDE, Scope.READ)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ready = tmp_path / "ready"
+    command = [
+        sys.executable, "-m", "geartrain", "serve", "-w", str(the_shop.root), "--port", "0",
+        "--grpc-port", str(port), "--tokens", "--certificate", str(certificate), "--key", str(key),
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        [*command, "--workers", "2", "--ready-file", str(ready)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not ready.exists():
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        client = triton.InferenceServerClient(
+            f"127.0.0.1:{port}", ssl=True, root_certificates=str(certificate)
+        )
+        let_in = {"authorization": "Bearer an0ther"}
+        columns = client.get_model_metadata("shop", headers=let_in).inputs[0].shape[1]
+        given = triton.InferInput("features", [2, columns], "FP32")
+        given.set_data_from_numpy(np.zeros((2, columns), dtype=np.float32))
+        answer = client.infer("shop", [given], headers=let_in).as_numpy("probabilities")
+        with pytest.raises(triton.InferenceServerException) as stranger:
+            client.infer("shop", [given])
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert np.allclose(answer.sum(axis=1), 1)
+    assert stranger.value.status() == "StatusCode.UNAUTHENTICATED"
+    assert process.returncode == 0
+    assert second.returncode != 0
+    assert f":{port}" in second.stderr

@@ -81,6 +81,11 @@ class Application:
     Attributes:
         host: What it serves.
         metrics: What it counts.
+        bodies: How large requests may be.
+        doors: Who lets requests in by their token, if anybody does.
+        inference: Who answers inference requests.
+        tracer: Who takes the spans, if anybody does.
+        logger: Who takes the log lines.
         in_flight: How many requests wait for their answer.
     """
 
@@ -98,16 +103,17 @@ class Application:
     ) -> None:
         self.host = host
         self.metrics = ServingMetrics(others)
-        self._doors = doors
+        self.bodies = bodies
+        self.doors = doors
         self._admission = admission
-        self._tracer = tracer
-        self._logger = logger
+        self.tracer = tracer
+        self.logger = logger
         self.in_flight = 0
         self._is_told = bool(logger.is_enabled_for(logging.INFO))
         self._turn = 0
         self._control: App = control_plane(host, self.metrics, admission, bodies)
         self._decisions = DecisionRoute(host, self.metrics, admission, bodies=bodies, rows=rows)
-        self._inference = InferenceRoute(host, admission, bodies=bodies, rows=rows)
+        self.inference = InferenceRoute(host, admission, bodies=bodies, rows=rows)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection scope."""
@@ -160,16 +166,16 @@ class Application:
             route,
             subject,
             version,
-            is_timed=self._turn == 0 or self._is_told or self._tracer is not None or _TIMING in query,
+            is_timed=self._turn == 0 or self._is_told or self.tracer is not None or _TIMING in query,
             is_told=self._is_told,
         )
         call.is_asked = _TIMING in query
-        return (self._decisions if route is DECISIONS else self._inference), call
+        return (self._decisions if route is DECISIONS else self.inference), call
 
     async def _answered(self, handler: Handler, call: Call, asked: Asked) -> Reply | None:
         """The reply; None where nobody waits for it any more."""
         try:
-            if self._tracer is None:
+            if self.tracer is None:
                 reply = await self._reply(handler, call, asked)
             else:
                 reply = await self._traced(handler, call, asked)
@@ -183,7 +189,7 @@ class Application:
 
     async def _traced(self, handler: Handler, call: Call, asked: Asked) -> Reply:
         """The reply, with a span of its own that has the stages."""
-        with request_span(self._tracer, call.route, asked) as span:
+        with request_span(self.tracer, call.route, asked) as span:
             reply = await self._reply(handler, call, asked)
             if span is not None:
                 span.set_attribute("http.response.status_code", reply.status)
@@ -193,22 +199,22 @@ class Application:
         return reply
 
     async def _reply(self, handler: Handler, call: Call, asked: Asked) -> Reply:
-        style = inference_reply_to if handler is self._inference else reply_to
+        style = inference_reply_to if handler is self.inference else reply_to
         try:
-            if self._doors is not None:
-                await self._doors.admit(asked, AccessScope.DECIDE)
+            if self.doors is not None:
+                await self.doors.admit(asked, AccessScope.DECIDE)
             return await handler(call, _posted(asked))
         except (GeartrainError, Refusal) as error:
             self.metrics.refused.labels(call.route, error.code).inc()
             call.note(error=error.code)
             if isinstance(error, GeartrainError) and style(error).status >= 500:
-                self._logger.warning("refused", route=call.route, reason=str(error))
+                self.logger.warning("refused", route=call.route, reason=str(error))
             return style(error)
         except ClientGone:
             raise
         except Exception:
             # The outermost shell: a bug of ours costs one answer, never the connection.
-            self._logger.exception("our bug", route=call.route)
+            self.logger.exception("our bug", route=call.route)
             return OUR_BUG
 
     def publish(self) -> None:
@@ -218,10 +224,10 @@ class Application:
     async def _is_let_in(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether the control plane may answer; where not, the refusal has gone out."""
         needed = scope_of(scope["method"], scope["path"])
-        if self._doors is None or needed is None:
+        if self.doors is None or needed is None:
             return True
         try:
-            await self._doors.admit(AsgiAsked(scope, receive), needed)
+            await self.doors.admit(AsgiAsked(scope, receive), needed)
         except Refusal as refusal:
             style = inference_reply_to if scope["path"].startswith("/v2") else reply_to
             reply = style(refusal)
@@ -244,7 +250,7 @@ class Application:
             for stage, took in call.stages():
                 self.metrics.stages.labels(stage).observe(took)
         if call.is_told:
-            self._logger.info(
+            self.logger.info(
                 "answered",
                 route=call.route,
                 subject=call.subject if reply.status != 404 else "",
@@ -271,11 +277,11 @@ class Application:
             status = 0
         except Exception:
             # The framework has answered 500 and raises again for the log.
-            self._logger.exception("our bug", route=_template(scope))
+            self.logger.exception("our bug", route=_template(scope))
         route = _template(scope)
         self.metrics.requests.labels(route, str(status) if status else "gone").inc()
         self.metrics.duration.labels(route).observe(perf_counter() - started)
-        self._logger.debug("answered", route=route, status=status)
+        self.logger.debug("answered", route=route, status=status)
 
 
 @lru_cache(maxsize=1024)

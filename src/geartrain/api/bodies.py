@@ -34,13 +34,17 @@ class BodyLimits:
     read_s: float = 10.0
 
 
-class Asked(Protocol):
-    """One request as its server hands it over, whichever protocol that server speaks."""
+class Headed(Protocol):
+    """What comes with a request besides its body, whichever protocol its server speaks."""
 
     method: str
 
     def header(self, name: str) -> str | None:
         """The value of a header, by its lower-case name."""
+
+
+class Asked(Headed, Protocol):
+    """One HTTP request as its server hands it over."""
 
     async def body(self, *, most: int, within_s: float) -> bytes:
         """The whole body.

@@ -25,6 +25,8 @@ from geartrain.serving.admission import Admission
 from geartrain.serving.host import ServingHost
 
 VERSION = "0.1.0"
+#: What the Open Inference Protocol's server metadata says that we can besides the protocol itself.
+EXTENSIONS = ("binary_tensor_data",)
 
 
 def response_of(reply: Reply) -> Response:
@@ -161,7 +163,7 @@ def _models(app: FastAPI, host: ServingHost) -> None:
 
     @app.get("/v2", tags=list(tags), summary="Server metadata")
     async def server() -> Response:
-        return _json({"name": "geartrain", "version": VERSION, "extensions": ["binary_tensor_data"]})
+        return _json({"name": "geartrain", "version": VERSION, "extensions": EXTENSIONS})
 
     @app.get("/v2/health/live", tags=list(tags), summary="Server live")
     async def live() -> Response:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Final
 
-from geartrain.api.bodies import Asked
+from geartrain.api.bodies import Headed
 from geartrain.api.errors import Refusal
 from geartrain.domain.accounts import Scope, Token
 
@@ -62,7 +62,7 @@ class Doors:
         self._known: OrderedDict[str, tuple[Token | None, datetime]] = OrderedDict()
         self._buckets: dict[str, _Bucket] = {}
 
-    async def admit(self, asked: Asked, scope: Scope) -> None:
+    async def admit(self, asked: Headed, scope: Scope) -> None:
         """Return where the request may go on.
 
         Raises:

@@ -97,12 +97,18 @@ def reply_to(error: GeartrainError | Refusal) -> Reply:
 
 def inference_reply_to(error: GeartrainError | Refusal) -> Reply:
     """The same for the Open Inference Protocol, whose `error` is one sentence."""
+    return _reply(error, {"error": inference_sentence(error)})
+
+
+def inference_sentence(error: GeartrainError | Refusal) -> str:
+    """What the Open Inference Protocol says of *error*, by whichever transport."""
     document = document_of(error)
     place = f" at {document['where']}" if document["where"] else ""
     hint = f" ({document['hint']})" if document["hint"] else ""
-    return _reply(error, {"error": f"{document['message']}{place}{hint}"})
+    return f"{document['message']}{place}{hint}"
 
 
+OUR_BUG_SENTENCE: Final = "the server met a bug of its own; nothing was decided"
 #: What a client sees of a bug of ours; the log has the rest.
 OUR_BUG: Final = Reply(
     status=500,
@@ -110,7 +116,7 @@ OUR_BUG: Final = Reply(
         {
             "error": {
                 "code": "internal",
-                "message": "the server met a bug of its own; nothing was decided",
+                "message": OUR_BUG_SENTENCE,
                 "where": "",
                 "found": "",
                 "hint": "the server's log has the details",

@@ -7,7 +7,7 @@ model's, without the decision: nothing is logged and nobody is asked to abstain.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -170,21 +170,46 @@ class InferenceRoute:
             if query is None:
                 query = self._any(served, body, split)
             call.mark("check")
-            queries = query.parts(MOST_ROWS_AT_ONCE)
-            batcher = self._batcher_of_loop()
-            for part in queries:
-                batcher.submit(part)
-            answers = (
-                [await queries[0].future]
-                if len(queries) == 1
-                else await asyncio.gather(*(part.future for part in queries))
-            )
+            answers = await self._inferred(query)
             call.mark("infer")
         finally:
             self._admission.leave(perf_counter())
         reply = _reply(call.subject, served, query.request, answers)
         call.mark("write")
         return reply
+
+    async def infer(
+        self, call: Call, read: Callable[[], tuple[InferRequest, memoryview]]
+    ) -> tuple[Served, InferRequest, dict[str, Tensor]]:
+        """Answer a request that came by another protocol than HTTP: the release that did, and its outputs.
+
+        *read* gives the request once it is admitted.
+
+        Raises:
+            GeartrainError: Nothing was inferred.
+            Refusal: The server is busy.
+        """
+        served = served_version(self._host, call.subject, call.version)
+        admit(self._admission, lane_of(self._host, call.subject).promised_s)
+        try:
+            request, binary = read()
+            matrix = self._matrix(served, read_tensors(request, binary))
+            call.mark("check")
+            answers = await self._inferred(_Query(served, request, matrix, len(matrix)))
+            call.mark("infer")
+        finally:
+            self._admission.leave(perf_counter())
+        return served, request, _wanted(served, request, *_joined(answers))
+
+    async def _inferred(self, query: _Query) -> Sequence[Answers]:
+        """What the model says about a query, in the parts that it was cut into."""
+        queries = query.parts(MOST_ROWS_AT_ONCE)
+        batcher = self._batcher_of_loop()
+        for part in queries:
+            batcher.submit(part)
+        if len(queries) == 1:
+            return [await queries[0].future]
+        return await asyncio.gather(*(part.future for part in queries))
 
     def _plain(self, served: Served, body: bytes) -> _Query | None:
         """The query of a request that is as most are, or None where it is not."""
@@ -368,25 +393,13 @@ def _reply(model: str, served: Served, request: InferRequest, answers: Sequence[
     rows, best = answers[0] if len(answers) == 1 else _joined(answers)
     if not request.outputs and not request.parameters:
         return _plain_reply(model, served, request, rows, best)
-    values = np.array(rows, dtype=np.float64)
-    offered: dict[str, Tensor] = {}
-    if served.task.has_classes:
-        names = np.array(served.outputs, dtype=object)
-        offered = {PROBABILITIES: values, LABEL: names[list(best)]}
-    else:
-        offered = {VALUE: values[:, 0]}
-    wanted = {one.name: one.parameters for one in request.outputs} or {name: {} for name in offered}
-    unknown = wanted.keys() - offered.keys()
-    if unknown:
-        raise RequestInvalid(
-            "the model has no output of that name", where="outputs", hint=f"it has: {', '.join(offered)}"
-        )
+    tensors = _wanted(served, request, rows, best)
+    asked = {one.name: one.parameters for one in request.outputs}
     all_binary = request.parameters.get("binary_data_output") is True
     outputs: list[TensorOutput] = []
     blobs: list[bytes] = []
-    for name, parameters in wanted.items():
-        tensor = offered[name]
-        binary = parameters.get("binary_data", all_binary) is True
+    for name, tensor in tensors.items():
+        binary = asked.get(name, {}).get("binary_data", all_binary) is True
         blob = packed(tensor) if binary else b""
         outputs.append(
             TensorOutput(
@@ -410,6 +423,28 @@ def _reply(model: str, served: Served, request: InferRequest, answers: Sequence[
         headers=((JSON_LENGTH.encode(), length),),
         content_type=b"application/octet-stream",
     )
+
+
+def _wanted(
+    served: Served, request: InferRequest, rows: list[list[float]], best: Sequence[int]
+) -> dict[str, Tensor]:
+    """The outputs that the client wants, all of them where it names none.
+
+    Raises:
+        RequestInvalid: There is no output of that name.
+    """
+    values = np.array(rows, dtype=np.float64)
+    offered: dict[str, Tensor]
+    if served.task.has_classes:
+        names = np.array(served.outputs, dtype=object)
+        offered = {PROBABILITIES: values, LABEL: names[list(best)]}
+    else:
+        offered = {VALUE: values[:, 0]}
+    if any(one.name not in offered for one in request.outputs):
+        raise RequestInvalid(
+            "the model has no output of that name", where="outputs", hint=f"it has: {', '.join(offered)}"
+        )
+    return {one.name: offered[one.name] for one in request.outputs} or offered
 
 
 def _joined(answers: Sequence[Answers]) -> Answers:

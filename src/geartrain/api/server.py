@@ -13,8 +13,8 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,8 @@ from geartrain.errors import SettingInvalid
 
 if TYPE_CHECKING:
     from granian.server.embed import Server
+
+    from geartrain.api.grpc_service import GrpcServer
 
 LOOPBACK: Final = "127.0.0.1"
 #: Connections that may wait to be taken, and requests that may be in the event loop, at once.
@@ -41,6 +43,8 @@ class Listening:
         certificate: A PEM file with the server's certificate chain; with *key*, TLS is spoken.
         key: The PEM file of its private key.
         header_s: How long a request's head may take to arrive.
+        grpc_port: Where the Open Inference Protocol is spoken over gRPC too; with the same
+            certificate.
         shared: Whether other processes of this user listen on the same port (SO_REUSEPORT);
             the kernel then spreads new connections over them.
     """
@@ -50,6 +54,7 @@ class Listening:
     certificate: Path | None = None
     key: Path | None = None
     header_s: float = 10.0
+    grpc_port: int | None = None
     shared: bool = False
 
 
@@ -83,7 +88,7 @@ def serve(
         if on_ready is not None:
             on_ready(url)
 
-    with reserved(where) as place, _rare_collections():
+    with reserved(where) as place, _reserved_for_grpc(where), _rare_collections():
         address, port = place.getsockname()[:2]
         _run(_serve(app, where, address, port, ready=ready, drain_s=drain_s, graceful_s=graceful_s))
 
@@ -113,6 +118,11 @@ def reserved(where: Listening) -> socket.socket:
             hint="another process may have the port; `--port 0` takes a free one",
         ) from error
     return held
+
+
+def _reserved_for_grpc(where: Listening) -> AbstractContextManager[object]:
+    """The same for the port of gRPC, so that a port that is taken is said before anything begins."""
+    return nullcontext() if where.grpc_port is None else reserved(replace(where, port=where.grpc_port))
 
 
 @contextmanager
@@ -165,6 +175,7 @@ async def _serve(
 
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop)
+    by_grpc = await _by_grpc(app, where, address)
     serving = asyncio.ensure_future(server.serve())
     publishing = asyncio.ensure_future(_publish(app))
     try:
@@ -176,12 +187,23 @@ async def _serve(
         await _until_idle(app, hurry, graceful_s)
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait_for(serving, graceful_s)
+        if by_grpc is not None:
+            await by_grpc.stop(0.0 if hurry.is_set() else graceful_s)
         await asyncio.to_thread(app.host.close)
     finally:
         publishing.cancel()
         app.publish()
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(sign)
+
+
+async def _by_grpc(app: Application, where: Listening, address: str) -> GrpcServer | None:
+    if where.grpc_port is None:
+        return None
+    from geartrain.api.grpc_service import listen_grpc
+
+    host = f"[{address}]" if ":" in address else address
+    return await listen_grpc(app, f"{host}:{where.grpc_port}", certificate=where.certificate, key=where.key)
 
 
 async def _publish(app: Application) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from opentelemetry.trace import Span, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from geartrain.api.bodies import Asked
+from geartrain.api.bodies import Headed
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _CONTEXT = ("traceparent", "tracestate")
@@ -30,7 +30,7 @@ def tracer_from(environ: Mapping[str, str]) -> Tracer | None:
 
 
 @contextmanager
-def request_span(tracer: Tracer | None, route: str, asked: Asked) -> Iterator[Span | None]:
+def request_span(tracer: Tracer | None, route: str, asked: Headed) -> Iterator[Span | None]:
     """A server span for one request, child of the W3C trace context that came with it."""
     if tracer is None:
         yield None

@@ -26,6 +26,11 @@ folders_option = click.option(
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
 @click.option(
+    "--grpc-port",
+    type=click.IntRange(1, 65535),
+    help="Speak the Open Inference Protocol over gRPC on this port too; needs `geartrain[grpc]`.",
+)
+@click.option(
     "--log",
     "level",
     type=click.Choice(LEVELS),
@@ -90,6 +95,7 @@ def serve(
     folders: tuple[Path, ...],
     host: str,
     port: int,
+    grpc_port: int | None,
     level: str,
     drain_s: float,
     workers: int,
@@ -120,6 +126,7 @@ def serve(
         certificate=certificate,
         key=key,
         log_window_s=log_window_s,
+        grpc_port=grpc_port,
     )
     served = serve_as(wanted, ready_file=ready_file)
     return Answer(schema="serve/1", ok=True, result=served, text="stopped; every answered decision is kept")

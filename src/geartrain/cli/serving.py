@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from multiprocessing import get_context
@@ -42,6 +43,7 @@ class Serving:
         per_s: How often one token may ask, in requests a second; 0 is without limit.
         certificate: PEM file of the server's certificate chain; with *key*, TLS is spoken.
         log_window_s: Over 0: answers do not wait for the prediction log, within this window.
+        grpc_port: Where the Open Inference Protocol is spoken over gRPC too.
     """
 
     workspace: Path | None
@@ -56,6 +58,7 @@ class Serving:
     certificate: Path | None = None
     key: Path | None = None
     log_window_s: float = 0.0
+    grpc_port: int | None = None
 
 
 def serve_workspace(
@@ -135,7 +138,7 @@ def _serve_alone(
         def ready(url: str) -> None:
             urls.append(url)
             if introduces:
-                _introduce(living, url)
+                _introduce(living, url, wanted)
             if on_ready is not None:
                 on_ready(url)
 
@@ -151,6 +154,7 @@ def _serve_alone(
             port=wanted.port,
             certificate=wanted.certificate,
             key=wanted.key,
+            grpc_port=wanted.grpc_port,
             shared=counts is not None,
         )
         serve(app, listening=where, on_ready=ready, ready_file=ready_file, drain_s=wanted.drain_s)
@@ -186,6 +190,7 @@ def _serve_by_many(
     try:
         with (
             reserved(Listening(host=wanted.host, port=wanted.port)) as place,
+            _held_for_grpc(wanted),
             TemporaryDirectory(prefix="geartrain-serving-") as told,
         ):
             folder = Path(told)
@@ -227,6 +232,15 @@ def _serve_by_many(
     return {"url": "", "workers": wanted.workers}
 
 
+def _held_for_grpc(wanted: Serving) -> AbstractContextManager[object]:
+    """The port of gRPC, held for the workers as the other one is."""
+    from geartrain.api.server import Listening, reserved
+
+    if wanted.grpc_port is None:
+        return nullcontext()
+    return reserved(Listening(host=wanted.host, port=wanted.grpc_port))
+
+
 def _work(wanted: Serving, ready_file: Path, counts: Path, *, introduces: bool) -> None:
     """One worker's life."""
     try:
@@ -245,10 +259,11 @@ def nothing_is_live(problems: dict[str, str]) -> ReleaseUnknown:
     )
 
 
-def _introduce(living: Living, url: str) -> None:
+def _introduce(living: Living, url: str, wanted: Serving) -> None:
     """One line with the address, one example for each product."""
     names = living.host.products
-    click.echo(f"{', '.join(names)} at {url} (documentation: {url}/docs)", err=True)
+    by_grpc = "" if wanted.grpc_port is None else f"; gRPC at {wanted.host}:{wanted.grpc_port}"
+    click.echo(f"{', '.join(names)} at {url} (documentation: {url}/docs){by_grpc}", err=True)
     for name in names:
         row = json.dumps(living.example_row(name), ensure_ascii=False, default=str).replace("'", "'\\''")
         release = short(living.host.lane(name).champion.release)
