@@ -7,6 +7,9 @@ request = function()
   place = place % #bodies + 1
   return wrk.format(nil, nil, nil, bodies[place])
 end
+-- PAUSE_MS, where it is set, lies between an answer and the connection's next request.
+local pause = tonumber(os.getenv("PAUSE_MS") or "")
+if pause then delay = function() return pause end end
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format("RESULT %d %d %f %f %f %d %d\n", summary.requests, summary.duration,

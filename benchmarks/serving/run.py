@@ -223,14 +223,15 @@ class Load:
     cpu_us: float
 
 
-def load(running: Running, bodies: Path, *, connections: int, seconds: int) -> Load:
+def load(running: Running, bodies: Path, *, connections: int, seconds: int, pause_ms: int = 0) -> Load:
+    """What wrk sees in *seconds*; each connection rests for *pause_ms* after an answer."""
     before = running.cpu_s()
     done = subprocess.run(
         [
             "taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
             "--timeout", "10s", "-s", str(HERE / "rotate.lua"), running.url + running.one.path,
         ],
-        env={**os.environ, "BODIES": str(bodies)},
+        env={**os.environ, "BODIES": str(bodies), **({"PAUSE_MS": str(pause_ms)} if pause_ms else {})},
         capture_output=True,
         text=True,
         check=True,

@@ -1,6 +1,8 @@
-"""Is memory flat, and does a swap cost a request? `python benchmarks/serving/soak.py [--minutes 60]`
+"""Is memory flat, and does a swap cost a request?
 
-Decisions flow without a pause while the release is swapped twice a second; every line has
+    python benchmarks/serving/soak.py [--minutes 60] [--connections 64] [--pause-ms 0]
+
+Decisions flow while the release is swapped twice a second; every line has
 the requests, what failed, and the server's resident memory. The last line compares the
 last quarter's memory with the second's (the first is start-up).
 """
@@ -21,6 +23,13 @@ from run import DECIDE, HERE, Contender, Running, load
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument(
+        "--pause-ms",
+        type=int,
+        default=0,
+        help="how long a connection rests after an answer; 0: without a pause",
+    )
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "geartrain-serving")
     chosen = parser.parse_args()
     models = chosen.folder / "models"
@@ -35,7 +44,9 @@ def main() -> None:
         end = time.monotonic() + chosen.minutes * 60
         seconds = max(1, min(10, round(chosen.minutes * 60 / 12)))
         while time.monotonic() < end:
-            seen = load(running, bodies, connections=64, seconds=seconds)
+            seen = load(
+                running, bodies, connections=chosen.connections, seconds=seconds, pause_ms=chosen.pause_ms
+            )
             memory.append(running.rss_mb())
             requests += round(seen.per_s * seconds)
             failed += seen.errors
