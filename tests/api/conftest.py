@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -68,3 +71,28 @@ def talk() -> Callable[..., Any]:
 @pytest.fixture
 def world_script() -> Path:
     return WORLD
+
+
+@pytest.fixture
+def run_server(tmp_path: Path) -> Callable[..., AbstractContextManager[tuple[subprocess.Popen[str], str]]]:
+    """Run a real server in a process of its own, with the script's further arguments: process and URL."""
+
+    @contextmanager
+    def run(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        ready = tmp_path / "ready"
+        process = subprocess.Popen(
+            [sys.executable, str(WORLD), str(tmp_path), str(ready), *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            deadline = time.monotonic() + 30
+            while not ready.exists():
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.02)
+            yield process, ready.read_text()
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+    return run

@@ -13,22 +13,10 @@ from geartrain.api.app import create_app
 
 
 @pytest.fixture
-def url(tmp_path, world_script) -> Iterator[str]:
+def url(run_server) -> Iterator[str]:
     """A real server in a process of its own."""
-    import subprocess
-    import sys
-
-    ready = tmp_path / "ready"
-    process = subprocess.Popen(
-        [sys.executable, str(world_script), str(tmp_path), str(ready)], stdout=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 30
-    while not ready.exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    yield ready.read_text()
-    process.terminate()
-    process.wait()
+    with run_server() as (_, url):
+        yield url
 
 
 @pytest.mark.parametrize("binary", [False, True], ids=["json", "binary"])
@@ -87,7 +75,7 @@ def test_no_request_that_the_document_allows_or_forbids_is_our_bug(world):
         ask()
 
 
-def test_a_slow_loris_is_turned_away_and_holds_nobody_up(tmp_path, world_script, url):
+def test_a_slow_loris_is_turned_away_and_holds_nobody_up(url):
     """A body that never comes costs its own connection only: others are answered meanwhile."""
     import socket
 

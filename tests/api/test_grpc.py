@@ -413,27 +413,14 @@ def test_without_the_extra_the_setting_says_what_to_install(world, monkeypatch):
     assert "geartrain[grpc]" in told.value.hint
 
 
-def test_http_goes_on_beside_grpc(tmp_path, world_script):
+def test_http_goes_on_beside_grpc(run_server):
     """One process answers both on its two ports, says so when they are open, and ends in peace."""
-    import subprocess
-    import time
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    ready = tmp_path / "ready"
-    process = subprocess.Popen(
-        [sys.executable, str(world_script), str(tmp_path), str(ready), "0", str(port)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 30
-    while not ready.exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with run_server(0, port) as (process, url), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         by_grpc = stubs.GRPCInferenceServiceStub(channel).ModelInfer(GOOD)
-        answer = httpx.post(f"{ready.read_text()}/v1/products/p/decisions", json={"row": {"x": 1}})
+        answer = httpx.post(f"{url}/v1/products/p/decisions", json={"row": {"x": 1}})
         process.terminate()
         told, _ = process.communicate(timeout=30)
 
