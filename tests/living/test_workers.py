@@ -132,7 +132,7 @@ def test_workers_share_a_port_for_grpc_too(the_shop, tmp_path):
     ready = tmp_path / "ready"
     command = [
         sys.executable, "-m", "geartrain", "serve", "-w", str(the_shop.root), "--port", "0",
-        "--grpc-port", str(port), "--tokens", "--certificate", str(certificate), "--key", str(key),
+        "--grpc-port", str(port), "--log-behind", "block", "--tokens", "--certificate", str(certificate), "--key", str(key),
     ]  # fmt: skip
     process = subprocess.Popen(
         [*command, "--workers", "2", "--ready-file", str(ready)],

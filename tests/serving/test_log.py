@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from geartrain.domain.prediction import Decision
 from geartrain.errors import DiskFull, LakeUnreadable, NotReady, Overloaded
 from geartrain.serving.journal import LoggedDecision, Segment, framed, left_behind, read_records
-from geartrain.serving.log import LogLimits, PredictionLog
+from geartrain.serving.log import MOST_HELD, LogLimits, PredictionLog, Pressure
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 FAST = LogLimits(rotate_s=0.02, retry_s=0.02, fsync=False)
@@ -179,6 +180,108 @@ def test_a_full_disk_refuses_and_recovers(tmp_path, monkeypatch):
     assert lake.ids == ["d1", "d2", "d3"]
 
 
+def test_a_spilled_decision_is_found_known_again_and_delivered(tmp_path):
+    """While the lake is away memory keeps a few segments; of the others every decision is as good as before."""
+    lake = Lake()
+    lake.failures = 10**9
+    limits = LogLimits(rotate_records=2, rotate_s=60, retry_s=0.01, fsync=False)
+    log = PredictionLog(tmp_path, lake, session="s", limits=limits)
+    for i in range(100):
+        log.record([logged(f"d{i}")]).result(timeout=5)
+    log.record([logged("d97", action="other")]).result(timeout=5)
+    with log._lock:
+        in_memory = {record.decision.id for records in log._held.values() for record in records}
+
+    assert len(in_memory) <= 2 * (MOST_HELD + 1)
+    assert "d97" not in in_memory
+    assert log.find("p", "d97") == logged("d97").decision
+    assert log.find("p", "d100") is None
+    assert log.state.backlog_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+    lake.failures = 0
+    assert log.close()
+    assert lake.ids == sorted(f"d{i}" for i in range(100))
+    assert log.find("p", "d97") == logged("d97").decision
+    assert log.state.backlog_bytes == 0
+
+
+def test_where_pressure_blocks_an_answer_waits_for_the_lake(tmp_path):
+    """A full journal holds answers back and refuses nobody; when the lake takes it they go on, all of them."""
+    gate, lake = threading.Event(), Lake()
+
+    def slow(batch, records):
+        gate.wait(10)
+        lake(batch, records)
+
+    limits = LogLimits(rotate_s=0.01, fsync=False, most_backlog_bytes=50, pressure=Pressure.BLOCK, block_s=10)
+    log = PredictionLog(tmp_path, slow, session="s", limits=limits)
+    log.record([logged("d1")]).result(timeout=5)
+    waiting = [log.record([logged(f"d{i}")]) for i in range(2, 6)]
+    time.sleep(0.1)
+    held_back = [future.done() for future in waiting]
+    gate.set()
+    for future in waiting:
+        future.result(timeout=5)
+
+    assert held_back == [False] * 4
+    assert log.close()
+    assert lake.ids == ["d1", "d2", "d3", "d4", "d5"]
+
+
+def test_where_pressure_blocks_patience_ends(tmp_path):
+    """Who has waited for too long is refused and not logged; a later one is not refused for that."""
+    lake = Lake()
+    lake.failures = 10**9
+    limits = LogLimits(
+        rotate_s=0.01, retry_s=0.01, fsync=False, most_backlog_bytes=50, pressure=Pressure.BLOCK, block_s=0.3
+    )
+    log = PredictionLog(tmp_path, lake, session="s", limits=limits)
+    log.record([logged("d1")]).result(timeout=5)
+    began = time.monotonic()
+    first = log.record([logged("d2")])
+    time.sleep(0.2)
+    second = log.record([logged("d3")])
+    with pytest.raises(Overloaded, match="waits for the lake"):
+        first.result(timeout=5)
+    took = time.monotonic() - began
+    was_waiting = not second.done()
+    lake.failures = 0
+    second.result(timeout=5)
+
+    assert was_waiting
+    assert 0.3 <= took < 2
+    assert log.state.pending == 0
+    assert log.close()
+    assert lake.ids == ["d1", "d3"]
+
+
+def test_what_was_answered_is_written_whatever_the_pressure(tmp_path):
+    """In fast mode an answer that went out is on the disk in the end, although the journal was full and blocked."""
+    lake = Lake()
+    lake.failures = 10**9
+    limits = LogLimits(
+        rotate_s=0.01,
+        retry_s=0.01,
+        most_backlog_bytes=50,
+        pressure=Pressure.BLOCK,
+        block_s=0.05,
+        window_s=0.2,
+    )
+    log = PredictionLog(tmp_path, lake, session="s", limits=limits)
+    answered, refused = [], []
+    for i in range(60):
+        future = log.record([logged(f"d{i:02}")])
+        (answered if future.done() else refused).append((f"d{i:02}", future))
+        time.sleep(0.005)
+    for _, future in refused:
+        with pytest.raises(Overloaded):
+            future.result(timeout=5)
+    lake.failures = 0
+    assert log.close()
+
+    assert refused
+    assert lake.ids == [one for one, _ in answered]
+
+
 def test_bounds_are_kept(tmp_path):
     """Too much waiting, or a journal that nobody takes, is refused before it is taken."""
     gate = threading.Event()
@@ -210,10 +313,11 @@ def test_a_torn_tail_costs_only_the_torn(tmp_path_factory, ids, cut):
 
 
 _WRITER = """
-import sys, itertools
+import itertools, json, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from geartrain.domain.prediction import Decision
+from geartrain.errors import LakeUnreadable
 from geartrain.serving.journal import LoggedDecision
 from geartrain.serving.log import LogLimits, PredictionLog
 
@@ -224,7 +328,16 @@ def sink(batch, records):
         part = target.with_suffix(".part")
         part.write_text("\\n".join(record.decision.id for record in records))
         part.rename(target)
-log = PredictionLog(Path(sys.argv[1]), sink, session=sys.argv[3], limits=LogLimits(rotate_records=50, rotate_s=0.01))
+def away(batch, records):
+    raise LakeUnreadable("the lake is away")
+def slow(batch, records):
+    time.sleep(0.02)
+    sink(batch, records)
+how = json.loads(sys.argv[4])
+log = PredictionLog(
+    Path(sys.argv[1]), {"here": sink, "away": away, "slow": slow}[how.pop("lake")], session=sys.argv[3],
+    limits=LogLimits(**{"rotate_records": 50, "rotate_s": 0.01, "retry_s": 0.01, **how}),
+)
 for i in itertools.count():
     decision = Decision(id=f"{sys.argv[3]}-{i}", product="p", release="r", key="", decided_at=now,
                         action="a", probabilities=(), expected_cost=0.0)
@@ -233,14 +346,26 @@ for i in itertools.count():
 """
 
 
-def test_sigkill_loses_no_answered_decision(tmp_path):
-    """Processes are killed at random moments; every id they had answered is delivered, exactly once."""
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"lake": "here"},
+        {"lake": "away", "pressure": "spill"},
+        {"lake": "slow", "pressure": "block", "most_backlog_bytes": 2000},
+    ],
+    ids=["as it is", "spilling", "blocking"],
+)
+def test_sigkill_loses_no_answered_decision(tmp_path, how):
+    """Processes are killed at random moments; every id they had answered is delivered, exactly once.
+
+    So it is while the lake is away and the journal spills, and where answers wait for a slow lake.
+    """
     journal, lake = tmp_path / "journal", tmp_path / "lake"
     lake.mkdir()
     answered: list[str] = []
     for life in range(3):
         process = subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(journal), str(lake), f"life{life}"],
+            [sys.executable, "-c", _WRITER, str(journal), str(lake), f"life{life}", json.dumps(how)],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -85,6 +85,22 @@ folders_option = click.option(
     help="Do not wait for the prediction log; a killed server loses at most this span of answers.",
 )
 @click.option(
+    "--log-behind",
+    type=click.Choice(("spill", "block")),
+    default="spill",
+    show_default=True,
+    help="Where the lake does not keep up: go on and let the journal grow on the disk, or let answers wait.",
+)
+@click.option(
+    "--log-backlog",
+    "log_backlog_mb",
+    type=click.IntRange(1),
+    default=1024,
+    show_default=True,
+    metavar="MB",
+    help="How much may wait for the lake in each worker's journal; beyond it requests are refused.",
+)
+@click.option(
     "--ready-file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the URL here when connections are taken.",
@@ -104,6 +120,8 @@ def serve(
     certificate: Path | None,
     key: Path | None,
     log_window_s: float,
+    log_behind: str,
+    log_backlog_mb: int,
     ready_file: Path | None,
 ) -> Answer:
     """Answer decisions over HTTP with what is live; promotions and rollbacks take effect at once.
@@ -126,6 +144,8 @@ def serve(
         certificate=certificate,
         key=key,
         log_window_s=log_window_s,
+        log_behind=log_behind,
+        log_backlog_mb=log_backlog_mb,
         grpc_port=grpc_port,
     )
     served = serve_as(wanted, ready_file=ready_file)

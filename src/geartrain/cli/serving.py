@@ -43,6 +43,8 @@ class Serving:
         per_s: How often one token may ask, in requests a second; 0 is without limit.
         certificate: PEM file of the server's certificate chain; with *key*, TLS is spoken.
         log_window_s: Over 0: answers do not wait for the prediction log, within this window.
+        log_behind: What happens where the lake does not keep up, a word of `Pressure`.
+        log_backlog_mb: How many MB of decisions may wait for the lake.
         grpc_port: Where the Open Inference Protocol is spoken over gRPC too.
     """
 
@@ -58,6 +60,8 @@ class Serving:
     certificate: Path | None = None
     key: Path | None = None
     log_window_s: float = 0.0
+    log_behind: str = "spill"
+    log_backlog_mb: int = 1024
     grpc_port: int | None = None
 
 
@@ -121,12 +125,16 @@ def _serve_alone(
     from geartrain.api.logs import json_logger
     from geartrain.api.server import Listening, serve
     from geartrain.api.tracing import tracer_from
-    from geartrain.serving.log import LogLimits
+    from geartrain.serving.log import LogLimits, Pressure
     from geartrain.wiring import build_host
 
     logger = json_logger(level=wanted.level)
     given = settings(wanted.workspace)
-    limits = LogLimits(window_s=wanted.log_window_s)
+    limits = LogLimits(
+        window_s=wanted.log_window_s,
+        pressure=Pressure(wanted.log_behind),
+        most_backlog_bytes=wanted.log_backlog_mb * 2**20,
+    )
     living = build_host(given, tell=logger.error, products=wanted.products, limits=limits)
     try:
         living.begin()

@@ -6,6 +6,10 @@ to the sink as one batch named after the segment and removes the file afterwards
 the sink takes a batch name once only, a crash between the two does no harm. Segments
 that a killed process left are delivered by the next one that starts.
 
+While the sink takes nothing, the journal is what grows: memory keeps the content of a few
+segments only, and reads the others again when their turn comes. What happens when the
+journal may grow no more is a matter of policy (`Pressure`).
+
 A decision that was answered is never lost. One that was written but whose process was
 killed before it answered is kept too: nobody acted on it, and its outcome never comes.
 """
@@ -17,6 +21,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from threading import Condition, Thread
 from typing import Final
@@ -30,6 +35,21 @@ Sink = Callable[[str, Sequence[LoggedDecision]], None]
 Identity = tuple[str, str, bool]
 
 RECENT: Final = 10_000
+#: Finished segments whose records are kept in memory; those behind them lie on the disk alone.
+MOST_HELD: Final = 4
+
+
+class Pressure(StrEnum):
+    """What the log does when its sink cannot keep up.
+
+    Spilling goes on answering at full speed while the journal grows on the disk up to
+    `most_backlog_bytes`; beyond that requests are refused. Blocking lets answers wait until
+    the sink has made room, and refuses whoever has waited for `block_s` seconds: for those
+    who would rather answer slowly than let the lake fall behind, or have a small disk.
+    """
+
+    SPILL = "spill"
+    BLOCK = "block"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +58,9 @@ class LogLimits:
 
     Attributes:
         most_pending: Decisions that may wait for the writer before requests are refused.
-        most_backlog_bytes: Journal bytes that may wait for the sink before requests are refused.
+        most_backlog_bytes: Journal bytes that may wait for the sink.
+        pressure: What happens beyond that.
+        block_s: How long an answer waits for room where the pressure blocks.
         rotate_records: A segment goes to the sink when it has this many records,
         rotate_s: or when its first record is this old.
         retry_s: How long the deliverer waits after the sink said no.
@@ -52,6 +74,8 @@ class LogLimits:
 
     most_pending: int = 20_000
     most_backlog_bytes: int = 2**30
+    pressure: Pressure = Pressure.SPILL
+    block_s: float = 5.0
     rotate_records: int = 5_000
     rotate_s: float = 1.0
     retry_s: float = 1.0
@@ -78,6 +102,20 @@ class LogState:
     delivery_problem: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Handed:
+    """Records on their way to the writer, since when; without a future they were answered already."""
+
+    records: Sequence[LoggedDecision]
+    future: Future[None] | None
+    since: float
+
+    def fail(self, error: GeartrainError) -> None:
+        """Let nobody wait for an answer that cannot come."""
+        if self.future is not None and not self.future.done():
+            self.future.set_exception(error)
+
+
 class PredictionLog:
     """Durable before it is answered, delivered once. Safe to use from many threads.
 
@@ -94,13 +132,15 @@ class PredictionLog:
         self._session = session
         self._limits = limits or LogLimits()
         self._lock = Condition()
-        self._queue: deque[tuple[Sequence[LoggedDecision], Future[None]]] = deque()
+        self._queue: deque[_Handed] = deque()
         self._pending = 0
         self._finished: deque[Path] = deque()
         self._delivering: Path | None = None
-        self._undelivered: dict[Identity, Decision] = {}
+        #: Of a decision that lies on the disk alone, the segment that has it.
+        self._undelivered: dict[Identity, Decision | Path] = {}
         self._recent: OrderedDict[Identity, Decision] = OrderedDict()
         self._sizes: dict[Path, int] = {}
+        self._backlog_bytes = 0
         #: What a segment of this process holds, so that it need not be read again.
         self._held: dict[Path, list[LoggedDecision]] = {}
         self._serial = 0
@@ -111,7 +151,8 @@ class PredictionLog:
         self._closing = False
         self._writer_is_done = False
         self._writable = True
-        self._waiting_since = self._taken_at = 0.0
+        #: Since when the oldest of what the writer has in hand waits.
+        self._writing_since: float | None = None
         self._problem = ""
         self._open_segment()
         self._recover()
@@ -136,35 +177,43 @@ class PredictionLog:
                 raise NotReady("the prediction log is closed, so no decision is answered")
             if self._pending + len(records) > self._limits.most_pending:
                 raise Overloaded("too many decisions wait for the prediction log", hint="try again")
-            if sum(self._sizes.values()) > self._limits.most_backlog_bytes:
+            if self._limits.pressure is Pressure.SPILL and not self._has_room():
                 raise DiskFull(
                     "the prediction log is full, so no decision is answered",
                     found=self._problem,
                     hint="the lake does not take the log's batches; see the server's log",
                 )
             future: Future[None] = Future()
-            at_once = self._limits.window_s > 0 and self._is_within_window()
-            self._queue.append((records, future))
+            now = time.monotonic()
+            at_once = self._limits.window_s > 0 and self._is_within_window(now)
+            self._queue.append(_Handed(records, None if at_once else future, now))
             self._pending += len(records)
             self._lock.notify_all()
         if at_once:
-            ended: Future[None] = Future()
-            ended.set_result(None)
-            return ended
+            future.set_result(None)
         return future
 
-    def _is_within_window(self) -> bool:
-        """Whether an answer may go before its record: the writer keeps up, and the last write worked."""
-        now = time.monotonic()
-        if not self._pending:
-            self._waiting_since = now
-        return self._writable and now - self._waiting_since < self._limits.window_s
+    def _is_within_window(self, now: float) -> bool:
+        """Whether an answer may go before its record: all keep up, and the last write worked."""
+        since = self._writing_since
+        if since is None:
+            since = self._queue[0].since if self._queue else now
+        keeps_up = self._limits.pressure is Pressure.SPILL or self._has_room()
+        return self._writable and keeps_up and now - since < self._limits.window_s
 
     def find(self, product: str, decision: str) -> Decision | None:
         """An answered decision that is not in the lake yet, or was made a short while ago."""
         identity = (product, decision, False)
         with self._lock:
-            return self._undelivered.get(identity) or self._recent.get(identity)
+            held = self._undelivered.get(identity) or self._recent.get(identity)
+        if not isinstance(held, Path):
+            return held
+        try:
+            spilled = {record.identity: record.decision for record in read_records(held)}
+        except FileNotFoundError:  # it has just been delivered
+            with self._lock:
+                return self._recent.get(identity)
+        return spilled.get(identity)
 
     @property
     def state(self) -> LogState:
@@ -174,7 +223,7 @@ class PredictionLog:
                 writable=self._writable and self._writer.is_alive() and self._deliverer.is_alive(),
                 pending=self._pending,
                 backlog_segments=len(self._finished) + (self._delivering is not None),
-                backlog_bytes=sum(self._sizes.values()),
+                backlog_bytes=self._backlog_bytes,
                 delivery_problem=self._problem,
             )
 
@@ -202,15 +251,17 @@ class PredictionLog:
     # The writer's side.
 
     def _write(self) -> None:
-        group: list[tuple[Sequence[LoggedDecision], Future[None]]] = []
+        group: list[_Handed] = []
         try:
             while True:
                 with self._lock:
                     self._lock.wait_for(self._has_work, timeout=self._limits.rotate_s)
-                    self._taken_at = time.monotonic()
                     group = list(self._queue)
                     self._queue.clear()
+                    self._writing_since = group[0].since if group else None
                     closing = self._closing
+                if group and self._limits.pressure is Pressure.BLOCK:
+                    group = self._when_there_is_room(group)
                 if group:
                     self._append(group)
                     group = []
@@ -227,9 +278,8 @@ class PredictionLog:
                 stranded = [*group, *self._queue]
                 self._queue.clear()
                 self._lock.notify_all()
-            for _, future in stranded:
-                if not future.done():
-                    future.set_exception(NotReady("the prediction log has stopped"))
+            for one in stranded:
+                one.fail(NotReady("the prediction log has stopped"))
 
     def _has_work(self) -> bool:
         return bool(self._queue) or self._rotate_asked or self._closing
@@ -241,11 +291,44 @@ class PredictionLog:
         old = time.monotonic() - self._segment_since >= self._limits.rotate_s
         return old or self._rotate_asked or self._segment_records >= self._limits.rotate_records
 
-    def _append(self, group: Sequence[tuple[Sequence[LoggedDecision], Future[None]]]) -> None:
+    def _has_room(self) -> bool:
+        return self._backlog_bytes <= self._limits.most_backlog_bytes
+
+    def _when_there_is_room(self, group: list[_Handed]) -> list[_Handed]:
+        """What of *group* is to be written now; the rest waits for the sink, or has waited too long.
+
+        What was answered is written in any case, and so is everything when the log closes:
+        the bound is about the lake, not about the disk.
+        """
+        answered = [one for one in group if one.future is None]
+        waiting = [one for one in group if one.future is not None]
+        with self._lock:
+            if self._segment_records and not self._has_room():
+                self._rotate()  # the open segment may be all that there is
+                self._lock.notify_all()
+            patience_s = 0.0 if answered else group[0].since + self._limits.block_s - time.monotonic()
+            if self._lock.wait_for(lambda: self._has_room() or self._closing, timeout=max(patience_s, 0)):
+                return group
+            late = time.monotonic() - self._limits.block_s
+            refused = [one for one in waiting if one.since <= late]
+            self._queue.extendleft(reversed(waiting[len(refused) :]))
+            self._pending -= sum(len(one.records) for one in refused)
+            self._writing_since = answered[0].since if answered else None
+            self._lock.notify_all()
+        for one in refused:
+            one.fail(
+                Overloaded(
+                    "the prediction log waits for the lake, so the decision is not answered",
+                    hint="try again; `/metrics` tells how far the log is behind",
+                )
+            )
+        return answered
+
+    def _append(self, group: Sequence[_Handed]) -> None:
         with self._lock:
             fresh: dict[Identity, LoggedDecision] = {}
-            for records, _ in group:
-                for record in records:
+            for one in group:
+                for record in one.records:
                     identity = record.identity
                     if identity not in self._undelivered and identity not in self._recent:
                         fresh.setdefault(identity, record)
@@ -256,19 +339,19 @@ class PredictionLog:
         except DiskFull as error:
             failure = error
         with self._lock:
-            self._pending -= sum(len(records) for records, _ in group)
-            self._waiting_since = self._taken_at
+            self._pending -= sum(len(one.records) for one in group)
+            self._writing_since = None
             self._writable = failure is None
             if failure is not None:
                 self._rotate()
             elif fresh:
                 self._note(fresh)
             self._lock.notify_all()
-        for _, future in group:
+        for one in group:
             if failure is not None:
-                future.set_exception(failure)
-            else:
-                future.set_result(None)
+                one.fail(failure)
+            elif one.future is not None:
+                one.future.set_result(None)
 
     def _note(self, fresh: dict[Identity, LoggedDecision]) -> None:
         if not self._segment_records:
@@ -276,8 +359,12 @@ class PredictionLog:
         self._segment_records += len(fresh)
         self._undelivered.update((identity, record.decision) for identity, record in fresh.items())
         if self._segment is not None:
-            self._sizes[self._segment.path] = self._segment.size
+            self._sized(self._segment.path, self._segment.size)
             self._held.setdefault(self._segment.path, []).extend(fresh.values())
+
+    def _sized(self, path: Path, size: int) -> None:
+        self._backlog_bytes += size - self._sizes.get(path, 0)
+        self._sizes[path] = size
 
     def _segment_to_write(self) -> Segment:
         if self._segment is None:
@@ -297,16 +384,23 @@ class PredictionLog:
         if self._segment is not None:
             self._segment.close()
             self._finished.append(self._segment.path)
+            if len(self._held) > MOST_HELD:
+                self._spill(self._segment.path)
             self._segment = None
         self._segment_records = 0
         self._rotate_asked = False
+
+    def _spill(self, path: Path) -> None:
+        """Let a finished segment lie on the disk alone; called with the lock held."""
+        for record in self._held.pop(path, ()):
+            self._undelivered[record.identity] = path
 
     # The deliverer's side.
 
     def _recover(self) -> None:
         for path in left_behind(self._folder):
-            self._sizes[path] = path.stat().st_size
-            self._undelivered.update((record.identity, record.decision) for record in read_records(path))
+            self._sized(path, path.stat().st_size)
+            self._undelivered.update((record.identity, path) for record in read_records(path))
             self._finished.append(path)
 
     def _deliver(self) -> None:
@@ -352,7 +446,7 @@ class PredictionLog:
             return False
         with self._lock:
             self._problem = ""
-            self._sizes.pop(path, None)
+            self._backlog_bytes -= self._sizes.pop(path, 0)
             self._held.pop(path, None)
             for record in records:
                 self._undelivered.pop(record.identity, None)
