@@ -246,7 +246,8 @@ def main() -> None:
     )
     held = taken(told.events, told.keys)
     kept(held, told.events)
-    read(lambda rows, at_us: [held.read(row, at_us) for row in rows], told.keys, "in process")
+    read(held.read_all, told.keys, "in process")
+    read(lambda rows, at_us: [held.read(row, at_us) for row in rows], told.keys, "in process, row by row")
     with tempfile.TemporaryDirectory() as folder:
         consumed(min(told.events, 200_000), told.keys, Path(folder))
         visible(500, Path(folder))

@@ -15,6 +15,7 @@ from geartrain.features.algebra import weights
 from geartrain.features.declaring import feature_set, lookup, request, window
 from geartrain.features.offline import point_in_time
 from geartrain.features.online import OnlineFeatures
+from geartrain.features.together import TOGETHER
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 CLOCK = pl.Datetime("us", "UTC")
@@ -374,3 +375,27 @@ def test_eviction_changes_no_read_from_now_on(
     state.apply_rows("paid", frame_of(events))
 
     assert served(state, frame) == offline(events, frame, features)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    events=deliveries(),
+    asked=decisions,
+    known=st.sampled_from([None, 0, 5, 12]),
+    bound=st.sampled_from([4, 10_000]),
+)
+def test_many_rows_read_together_are_read_as_one_by_one(
+    events: list[dict[str, object]], asked: list[dict[str, object]], known: int | None, bound: int
+) -> None:
+    """A hundred entities at once say what each says alone: late, corrected, uncounted and folded events too."""
+    state = OnlineFeatures(FEATURES, keys=KEYS, exact_events=bound)
+    for row in events:
+        happened, arrived = (microseconds(row[name]) for name in ("_event_time", "_arrival_time"))
+        state.apply("paid", row, event_time_us=happened, arrival_us=arrived)
+    at_us = microseconds(clock(asked[0]["at"]))  # type: ignore[arg-type]
+    known_us = None if known is None else microseconds(clock(known))
+
+    told = state.read_all(asked * TOGETHER, at_us, known_us=known_us)
+
+    assert told == [state.read(row, at_us, known_us=known_us) for row in asked] * TOGETHER
+    assert list(told[0]) == [one.name for one in FEATURES.features]

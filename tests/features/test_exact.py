@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geartrain.features.exact import exact_sum, exact_sums
+from geartrain.features.exact import ExactSums, exact_sum, exact_sums
 
 CENTS = st.integers(-(10**7), 10**7).map(lambda cents: cents / 100)
 NEAR_TIES = st.sampled_from(
@@ -61,3 +61,21 @@ def test_many_events_in_one_slice_are_summed_exactly() -> None:
         math.fsum(values.tolist()),
         math.fsum([0.1, 0.1]),
     ]
+
+
+@settings(deadline=None)
+@given(
+    scale=st.integers(-1060, 1000),
+    values=st.lists(st.floats(-1, 1, allow_nan=False), min_size=1, max_size=40),
+    wide=st.booleans(),
+)
+def test_few_values_that_lie_close_are_halved_and_no_others(
+    scale: int, values: list[float], wide: bool
+) -> None:
+    """Halves are taken where they hold the values, at every scale, and the sum is exact either way."""
+    near = [math.ldexp(round(value, 2), scale) for value in values]
+    held = np.array([*near, math.ldexp(1.0, 300), math.ldexp(1.0, -300)] if wide else near)
+    sums = ExactSums(held)
+
+    assert (sums._halves is None) if wide else (sums._halves is not None or abs(scale) > 900)
+    assert sums.of(np.array([0]), np.array([held.size])).tolist() == [exact_sum(held.tolist())]

@@ -170,14 +170,14 @@ class RedisFeatures:
         self, rows: Sequence[Mapping[str, object]], at_us: int, *, known_us: int | None = None
     ) -> list[dict[str, float | str | None]]:
         """Every feature of each row, fetched in one round trip; see the port."""
-        wanted = [
+        wanted = [[name_of(row.get(stream.entity)) for row in rows] for stream in self._streams]
+        asked = [
             (place, entity)
-            for row in rows
-            for place, entity in enumerate(self._shape.wants(row))
+            for place, entities in enumerate(wanted)
+            for entity in dict.fromkeys(entities)
             if entity is not None
         ]
-        asked = dict.fromkeys(wanted)
-        logs: dict[tuple[int, Name], EntityLog | None] = {}
+        logs: dict[tuple[int, Name | None], EntityLog] = {}
         if asked:
             with self._told():
                 pipeline = self._redis.pipeline(transaction=False)
@@ -187,17 +187,10 @@ class RedisFeatures:
                     pipeline.zrangebyscore(self._log(place, entity), first, f"({at_us}")
                 found = pipeline.execute()
             for (place, entity), members in zip(asked, found, strict=True):
-                slots = self._streams[place].slots
-                logs[place, entity] = log_of(slots, _deliveries(members)) if members else None
-        return [
-            self._shape.answer(
-                row,
-                [None if entity is None else logs[place, entity] for place, entity in enumerate(self._shape.wants(row))],
-                at_us,
-                known_us=known_us,
-            )
-            for row in rows
-        ]  # fmt: skip
+                if members:
+                    logs[place, entity] = log_of(self._streams[place].slots, _deliveries(members))
+        told = [[logs.get((place, entity)) for entity in entities] for place, entities in enumerate(wanted)]
+        return self._shape.answer_all(rows, told, at_us, known_us=known_us)
 
     def evict(self, now_us: int) -> None:
         """From now on a write also drops what its entity has that no window reaches; the rest expires."""

@@ -96,7 +96,7 @@ class HeldFeatures:
         """Every feature of each row; see the port."""
         with self._one_at_a_time:
             first, *others = self._parts.values() or (self._blank,)
-            return [first.read(row, at_us, known_us=known_us, others=others) for row in rows]
+            return first.read_all(rows, at_us, known_us=known_us, others=others)
 
     def evict(self, now_us: int) -> None:
         """Forget what no window reaches."""

@@ -11,6 +11,11 @@ depend on its width, and no value touches the sum of a slice that does not hold 
 floating prefix sum would let one 1e15 spoil every later key.
 
 Values that lie outside the 192 bits that hold most of them go through `fsum`, slice by slice.
+
+Few values that lie close together need no limbs: each is split without error into two
+float64 whose sums are exact in float64 as well, and a slice is one addition of the two
+(Rump, Ogita and Oishi, "Accurate floating-point summation part I", SIAM Journal on
+Scientific Computing 31(1), 2008, the extraction of a vector).
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +37,9 @@ _MASK = np.int64(2**_LIMB - 1)
 _MANTISSA = 53
 _EXPONENT_BIAS = 1075  # a float64 with exponent field e is its 53-bit mantissa times 2**(e - 1075)
 _EXPONENTS = 2048
+_SHORT = 8  # slices that hold at most so many times all values are walked through
+_FEW = 2**16  # more values seldom lie close enough together to be halved
+_LOWEST, _HIGHEST = -1022, 1022  # exponents between which nothing under- or overflows
 
 
 def exact_sum(values: Sequence[float]) -> float:
@@ -88,10 +97,16 @@ class ExactSums:
     Holds 8 bytes a value and limb: three limbs for amounts in cents, at most six.
     """
 
-    __slots__ = ("_odd", "_prefixes", "_unit", "_values")
+    __slots__ = ("_halves", "_odd", "_prefixes", "_unit", "_values")
 
     def __init__(self, values: Floats) -> None:
         self._values = np.ascontiguousarray(values, dtype=np.float64)
+        self._halves = _halves(self._values)
+        if self._halves is None:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Cut the values into limbs and sum those up."""
         bits = self._values.view(np.int64)
         field = (bits >> 52) & 0x7FF
         mantissa = bits & (2**52 - 1)
@@ -112,12 +127,63 @@ class ExactSums:
         """The exact sum of each slice `values[low:high]`, shape (m,)."""
         if not low.size or not self._values.size:
             return np.zeros(low.shape)
+        if self._halves is not None:
+            upper, lower = (slice_sums(part, low, high) for part in self._halves)
+            return upper + lower
         sums = [running[high] - running[low] for running in self._prefixes]
         result = _rounded(sums, self._unit)
         if self._odd is not None:
             for place in np.flatnonzero(self._odd[high] > self._odd[low]).tolist():
                 result[place] = exact_sum(self._values[low[place] : high[place]].tolist())
         return result
+
+
+def is_short(values: Floats | Ints, low: Ints, high: Ints) -> bool:
+    """Whether slices hold so little over all that walking through them is cheapest."""
+    return int((high - low).sum()) <= _SHORT * values.size
+
+
+def walked(operation: np.ufunc, values: Floats | Ints, low: Ints, high: Ints) -> Any:
+    """The *operation* over each slice, anything for an empty one: walks through every slice."""
+    edges = np.empty(2 * low.size, dtype=np.int64)
+    edges[::2], edges[1::2] = low, high
+    # Behind the last value stands one more, because an edge may lie there.
+    return operation.reduceat(np.append(values, values[-1:]), edges)[::2]
+
+
+def slice_sums(values: Floats, low: Ints, high: Ints) -> Floats:
+    """The sum of each slice of values all of whose sums are exact, so that their order does not matter."""
+    if is_short(values, low, high):
+        return np.where(high > low, walked(np.add, values, low, high), 0.0)
+    running = np.zeros(values.size + 1)
+    np.cumsum(values, out=running[1:])
+    return running[high] - running[low]
+
+
+def _halves(values: Floats) -> tuple[Floats, Floats] | None:
+    """The values' upper and lower halves, all sums of either exact; None where two halves do not hold them.
+
+    With at most 2**m values below 2**e, adding and taking away 2**(e + m) leaves what is a
+    whole multiple of 2**(e + m - 53), so that any sum of it fits; the rest is at most
+    2**(e + m - 53), and its sums fit too where the smallest value's last bit is not too far down.
+    """
+    if not 0 < values.size <= _FEW:
+        return None
+    sizes = np.abs(values)
+    largest = float(sizes.max())
+    smallest = float(sizes.min(where=sizes > 0, initial=np.inf))
+    if not largest < np.inf:
+        return None
+    if largest == 0:
+        return np.zeros_like(values), np.zeros_like(values)
+    many = int(values.size).bit_length()
+    top = math.frexp(largest)[1] + many
+    last_bit = math.frexp(smallest)[1] - _MANTISSA
+    if not last_bit > _LOWEST or top > _HIGHEST or top + many - 2 * _MANTISSA > last_bit:
+        return None
+    far = math.ldexp(1.0, top)
+    upper = (values + far) - far
+    return upper, values - upper
 
 
 def _commonest(exponents: Ints) -> tuple[int, int]:

@@ -7,7 +7,7 @@ number of windows, however wide a window is:
 
 - count, first, last, last_n, time_since: by index.
 - sum, mean: exact integer prefix sums (`features.exact`); ratio: a running count.
-- min, max: a sparse table, one doubling at a time.
+- min, max: a sparse table, one doubling at a time; where windows hold little, by walking.
 - distinct: an event is new to a window where its value's previous event of the key lies
   before the window, and is lost from it where the next one lies behind; a running sum
   over the moving window counts both.
@@ -28,7 +28,7 @@ import numpy as np
 from geartrain.domain.expression import Values
 from geartrain.domain.features import Aggregation, WindowFeature
 from geartrain.features.algebra import SECOND_US, weights
-from geartrain.features.exact import ExactSums, Floats, Ints, exact_sums
+from geartrain.features.exact import ExactSums, Floats, Ints, exact_sums, is_short, walked
 
 _MOST_PAIRS = 2_000_000  # (window, event) pairs held at once
 
@@ -137,6 +137,11 @@ def extremes(operation: np.ufunc, values: Values, low: Ints, high: Ints, *, empt
     Farach-Colton, "The LCA problem revisited", LATIN 2000, section 3).
     """
     result = np.full(low.shape, empty, dtype=values.dtype)
+    if not low.size or not values.size:
+        return result
+    if is_short(values, low, high):
+        np.copyto(result, walked(operation, values, low, high), where=high > low)
+        return result
     doubling = np.frexp((high - low).astype(np.float64))[1] - 1
     runs, length = values, 1
     for step in range(int(doubling.max(initial=-1)) + 1):

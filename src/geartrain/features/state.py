@@ -58,6 +58,15 @@ class OnlineStream:
                 self._insert(entity, rows)
         return self.logs.get(entity)
 
+    def known_all(self, entities: Sequence[Name | None]) -> list[EntityLog | None]:
+        """What `known` says of each; None for nobody."""
+        if self._waiting.size:
+            for entity in entities:
+                if entity is not None:
+                    self.known(entity)
+        logs = self.logs
+        return [None if entity is None else logs.get(entity) for entity in entities]
+
     def sort_all_in(self) -> None:
         """Sort in whatever waits for anybody."""
         for entity, (times, ids, arrivals, columns) in self.lane.everything():
