@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -94,8 +95,29 @@ def _by_arrow(url: str, sql: str) -> pl.DataFrame:
         ):  # what DB-API 2 calls its errors
             raise
         raise _unanswered(where, error) from error
-    _names(tuple(table.column_names), where)
-    return flat(pl.DataFrame(pl.from_arrow(table)))
+    names = _names(tuple(table.column_names), where)
+    return flat(pl.DataFrame([_by_column(name, table.column(name)) for name in names]))
+
+
+def _by_column(name: str, column: Any) -> pl.Series:
+    """A column of the driver: as it is where it is plain, else value by value as `_by_rows` has it.
+
+    Drivers wrap what Arrow has no word for (exact decimals, JSON, UUIDs), and Polars knows
+    neither all of Arrow's types nor those.
+    """
+    import pyarrow as pa
+
+    kind = column.type
+    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string)
+    if any(check(kind) for check in checks):
+        return pl.Series(name, pl.from_arrow(column))
+    values = column.to_pylist()
+    if getattr(kind, "extension_name", "") == "arrow.json":
+        values = [None if one is None else json.loads(one) for one in values]
+        return column_of(
+            name, [one if one is None or isinstance(one, str) else json_text(one) for one in values]
+        )
+    return column_of(name, [_plain(one) for one in values])
 
 
 def _names(names: tuple[str, ...], where: str) -> tuple[str, ...]:
