@@ -60,8 +60,10 @@ class Isotonic:
 Calibrator = Sigmoid | Isotonic
 
 
-def fit_sigmoid(values: Floats, truth: Indices) -> Sigmoid:
+def fit_sigmoid(values: Floats, truth: Indices, *, weights: Floats | None = None) -> Sigmoid:
     """Fit slope and offsets by maximum likelihood with Platt's smoothed targets.
+
+    A row counts as many times as its weight says, shape (n,); once where there are none.
 
     A row of class k counts as (n_k + 1) / (n_k + 2) of that class and the rest evenly of
     the others, so that a perfect separation does not give infinite slopes. The slope is
@@ -73,7 +75,8 @@ def fit_sigmoid(values: Floats, truth: Indices) -> Sigmoid:
     from scipy.optimize import minimize
 
     rows, width = values.shape
-    counts = np.bincount(truth, minlength=width)
+    weighs = np.ones(rows) if weights is None else weights
+    counts, heavy = np.bincount(truth, weights=weighs, minlength=width), float(weighs.sum())
     own = (counts + 1.0) / (counts + 2.0)
     target = np.repeat(((1.0 - own[truth]) / (width - 1))[:, None], width, axis=1)
     target[np.arange(rows), truth] = own[truth]
@@ -83,9 +86,9 @@ def fit_sigmoid(values: Floats, truth: Indices) -> Sigmoid:
         logits = point[0] * logs + np.concatenate(([0.0], point[1:]))
         logits = logits - logits.max(axis=1, keepdims=True)
         normal = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        over = np.exp(normal) - target
+        over = weighs[:, None] * (np.exp(normal) - target)
         gradient = np.concatenate(([float((over * logs).sum())], over.sum(axis=0)[1:]))
-        return -float((target * normal).sum()) / rows, gradient / rows
+        return -float((weighs[:, None] * target * normal).sum()) / heavy, gradient / heavy
 
     start = np.concatenate(([1.0], np.zeros(width - 1)))
     bounds = [(0.0, None)] + [(None, None)] * (width - 1)
@@ -93,14 +96,17 @@ def fit_sigmoid(values: Floats, truth: Indices) -> Sigmoid:
     return Sigmoid(slope=float(best[0]), offsets=(0.0, *(float(one) for one in best[1:])))
 
 
-def fit_isotonic(values: Floats, truth: Indices) -> Isotonic:
-    """Fit one isotonic regression for each class against the others (Zadrozny & Elkan 2002)."""
+def fit_isotonic(values: Floats, truth: Indices, *, weights: Floats | None = None) -> Isotonic:
+    """Fit one isotonic regression for each class against the others (Zadrozny & Elkan 2002).
+
+    A row counts as many times as its weight says, shape (n,); once where there are none.
+    """
     from sklearn.isotonic import IsotonicRegression
 
     lines = []
     for k in range(values.shape[1]):
         line = IsotonicRegression(y_min=CLIP, y_max=1.0 - CLIP, out_of_bounds="clip")
-        line.fit(values[:, k], (truth == k).astype(np.float64))
+        line.fit(values[:, k], (truth == k).astype(np.float64), sample_weight=weights)
         lines.append(_thinned(line.X_thresholds_, line.y_thresholds_))
     return Isotonic(knots=tuple(lines))
 
