@@ -5,7 +5,7 @@ import pytest
 
 from geartrain.domain.finding import Measurement
 from geartrain.stats.calibrators import Isotonic, Sigmoid, fit_isotonic, fit_sigmoid
-from geartrain.stats.reweighting import density_ratio, recalibrate, widened
+from geartrain.stats.reweighting import balanced, density_ratio, recalibrate, widened
 
 
 def _sides(shift, rows=3000, seed=1):
@@ -24,7 +24,7 @@ def test_two_shifted_normals_give_their_known_ratio():
     assert np.corrcoef(found.weights, exact)[0, 1] > 0.9
     assert found.weights.mean() == pytest.approx(1.0)
     assert found.worth == pytest.approx(3000 / np.e, rel=0.3)
-    assert float(found.weights @ reference[:, 0]) / 3000 == pytest.approx(1.0, abs=0.15)
+    assert float(found.weights @ reference[:, 0]) / 3000 == pytest.approx(1.0, abs=0.05)
     assert found.told_apart.value == pytest.approx(0.76, abs=0.03)  # Phi(1 / sqrt 2)
     assert found.outside < 0.02
 
@@ -52,6 +52,15 @@ def test_a_column_that_says_nothing_changes_nothing(broken):
     ]
     plain, found = (density_ratio(*sides, seed=1) for sides in ((reference, current), spoiled))
     assert found.worth == pytest.approx(plain.worth, rel=1e-6)
+
+
+def test_balancing_gives_the_mean_that_is_asked_for_and_the_exact_ratio_of_two_normals():
+    """From even weights alone, a shift by half a deviation: exp(x/2 - 1/8), and the mean of the other side."""
+    reference, current = _sides(0.5)
+    found = balanced(np.ones(3000), reference, current)
+    exact = np.exp(reference[:, 0] / 2 - 0.125)
+    assert np.corrcoef(found, exact)[0, 1] > 0.98
+    assert float(found @ reference[:, 0]) / 3000 == pytest.approx(current[:, 0].mean(), abs=0.02)
 
 
 def test_a_ratio_needs_rows_and_columns():

@@ -13,7 +13,10 @@ from geartrain.cli.options import loaded, moment_of, now_option, opened, product
 from geartrain.domain.digest import short
 
 if TYPE_CHECKING:
+    from geartrain.engine.estimated_live import Foreseen
     from geartrain.engine.monitoring_live import Watched
+    from geartrain.monitoring.adapting import Adapted
+    from geartrain.monitoring.estimating import Reconciliation
 
 
 @click.command()
@@ -65,8 +68,12 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
             "signals": found.signals,
             "opened": found.opened,
             "open": found.open,
-            "estimate": found.estimate,
-            "reconciled": found.reconciled,
+            "estimate": found.foreseen.estimate,
+            "reconciled": found.foreseen.reconciled,
+            "adapted": found.foreseen.adapted,
+            "from_labels": found.foreseen.labels,
+            "from_asked_labels": found.foreseen.asked,
+            "settling": found.foreseen.settling,
         },
         text="\n".join(lines),
     )
@@ -76,14 +83,50 @@ def _estimated(found: Watched) -> list[str]:
     """What is estimated without labels, and right under it how such estimates came out."""
     if found.release is None:
         return []
-    past = found.reconciled
-    lines = ["", found.estimate.message]
+    seen = found.foreseen
+    return [
+        "",
+        seen.estimate.message,
+        *_checked(seen.reconciled),
+        seen.adapted.message,
+        *_against(seen.adapted),
+        *_told(seen),
+    ]
+
+
+def _checked(past: Reconciliation) -> list[str]:
     if past.whole is None:
-        return [*lines, f"  estimates cannot be checked yet: {past.reason}"]
+        return [f"  estimates cannot be checked yet: {past.reason}"]
     wrong = [one for one in past.windows if not one.agrees]
-    lines.append(f"  checked against what came, {past.whole.message}")
+    lines = [f"  checked against what came, {past.whole.message}"]
     if past.windows:
         lines.append(
             f"  of the latest {len(past.windows)} windows, {len(wrong)} came out otherwise than estimated"
         )
     return [*lines, *(f"    {one.message}" for one in wrong)]
+
+
+def _against(adapted: Adapted) -> list[str]:
+    """How the adapted way of estimating came out, in the form of the plain one's check."""
+    if adapted.checked is None:
+        return [f"  it cannot be checked yet: {adapted.unchecked}"] if adapted.unchecked else []
+    seen = adapted.checked
+    verdict = (
+        "nothing speaks against it"
+        if seen.agrees
+        else "P(y|x) has changed, or the reference does not reach these rows"
+    )
+    apart = f"{seen.difference.value:.4g} ({seen.difference.low:.4g} to {seen.difference.high:.4g})"
+    told = f"estimated {seen.expected:.4g}, realised {seen.realised:.4g} a decision, difference {apart}"
+    return [f"  checked against {seen.difference.rows:,} labels: {told}; {verdict}"]
+
+
+def _told(seen: Foreseen) -> list[str]:
+    """What a few labels say, and which more would settle it."""
+    lines = [seen.labels.message] if seen.labels.cost else []
+    if seen.asked is not None:
+        lines.append(seen.asked.message)
+    if seen.estimate.cost is not None:
+        ask = "; `geartrain labels ask` draws them for the review queue" if seen.settling.labels else ""
+        lines.append(seen.settling.message + ask)
+    return lines

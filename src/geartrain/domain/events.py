@@ -356,6 +356,25 @@ class DecisionReviewed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelsAsked:
+    """Decisions were drawn whose truth would settle what is open.
+
+    Attributes:
+        about: The clause that they would settle, or empty for the smallest change that matters.
+        asked: How many were drawn ...
+        of: ... out of how many whose truth was not known.
+        rows: The blob that names them, with which probability each was drawn.
+    """
+
+    product: str
+    release: str
+    about: str
+    asked: int
+    of: int
+    rows: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentNoted:
     """Somebody wrote down what was seen, tried or learned about an incident."""
 
@@ -433,6 +452,7 @@ Event = (
     | ProposalSigned
     | ProposalClosed
     | DecisionReviewed
+    | LabelsAsked
     | IncidentNoted
     | RetrainingAsked
     | AccountOpened

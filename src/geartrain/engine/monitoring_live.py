@@ -34,7 +34,7 @@ from geartrain.engine.decided import (
     rows_as_decided,
     with_truth,
 )
-from geartrain.engine.estimated_live import estimated_live
+from geartrain.engine.estimated_live import Foreseen, estimated_live
 from geartrain.engine.ingesting import QUARANTINE
 from geartrain.engine.live_evidence import judged_live
 from geartrain.engine.plausible_live import LATEST, live_plausibility
@@ -45,7 +45,6 @@ from geartrain.engine.runs import note, noted, run_of_release
 from geartrain.engine.watching import Watch, begin_watch, open_incidents, write_down
 from geartrain.engine.workspace import Workspace
 from geartrain.monitoring.due import UNKNOWN, label_arrivals
-from geartrain.monitoring.estimating import Estimated, Reconciliation
 from geartrain.monitoring.feeds import Arrivals, LabelArrivals
 from geartrain.monitoring.profile import from_bytes
 from geartrain.monitoring.triage import Quiet
@@ -67,8 +66,8 @@ class Watched:
         missing: What could not be looked at, in plain sentences.
         opened: Incidents that this look opened; their owners were told.
         open: All incidents that are open now.
-        estimate: What the decisions whose truth is not known are expected to cost, and what that assumes.
-        reconciled: How such estimates came out where the truth is known by now.
+        foreseen: What the decisions whose truth is not known are expected to cost, what each such number
+            assumes, how it came out where the truth is known by now, and which labels would settle it.
     """
 
     release: str | None
@@ -79,8 +78,7 @@ class Watched:
     signals: tuple[Signal, ...]
     opened: tuple[Incident, ...]
     open: tuple[Incident, ...]
-    estimate: Estimated
-    reconciled: Reconciliation
+    foreseen: Foreseen
 
 
 def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watched:
@@ -130,9 +128,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     )
     findings = _all_findings(contract, (*live, *feeds), now=now)
     _record(workspace, product, reign.release, findings, now=now)
-    estimate, reconciled = estimated_live(
-        workspace, contract, loaded.rule, known, window_s=watch.terms.window_s, now=now
-    )
+    foreseen = estimated_live(workspace, contract, loaded, known, window_s=watch.terms.window_s, now=now)
     return Watched(
         release=reign.release,
         decisions=known.height,
@@ -142,8 +138,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         signals=signals,
         opened=seen.opened,
         open=open_incidents(workspace, product.name),
-        estimate=estimate,
-        reconciled=reconciled,
+        foreseen=foreseen,
     )
 
 
@@ -163,8 +158,7 @@ def _without_release(
         signals=(),
         opened=(),
         open=open_incidents(workspace, contract.product.name),
-        estimate=Estimated(reason="no release is live"),
-        reconciled=Reconciliation(reason="no release is live"),
+        foreseen=Foreseen.nothing("no release is live"),
     )
 
 

@@ -15,6 +15,7 @@ from geartrain.domain.events import ContractAdopted, FindingsRecorded
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.groups import MitigationTried
 from geartrain.domain.model import ModelVersion, Pool, Speed
+from geartrain.domain.prediction import Predictions
 from geartrain.domain.release import Release
 from geartrain.domain.rule import DecisionRule, may_read_groups
 from geartrain.domain.wire import decode, encode
@@ -34,6 +35,8 @@ from geartrain.engine.mitigated import constrained
 from geartrain.engine.pooling import demand_committed, demand_recorded, open_pool
 from geartrain.engine.products import Product
 from geartrain.engine.pulling import replaced_by_proposal
+from geartrain.engine.reference_rows import NAME as REFERENCE
+from geartrain.engine.reference_rows import keep_reference
 from geartrain.engine.refitting import refit
 from geartrain.engine.releasing import carry_out
 from geartrain.engine.shaping import proof_of_size
@@ -130,6 +133,7 @@ def judge(builder: Builder, document: Document) -> Document:
         "report": blobs.put(encode(report)),
         "profile": blobs.put(profile_bytes(build_profile(reference.features.to_arrow()))),
         "costs": blobs.put(encode([float(cost) for cost in evidence.costs if np.isfinite(cost)])),
+        **_kept_reference(builder, bench, document, answers),
     }
 
 
@@ -137,6 +141,18 @@ def _tried(builder: Builder, document: Document, bench: Bench) -> Tried:
     """What the search said of its trials, and how many have come since: the variants, another run's."""
     now = tried_on(builder, document, bench) if "tried" not in document else Tried(**document["tried"])
     return replace(now, trials=trials_now(builder, document, bench))
+
+
+def _kept_reference(
+    builder: Builder, bench: Bench, document: Document, answers: Predictions
+) -> dict[str, str]:
+    """The sealed rows as the monitor will need them; a predicted value has no probabilities to calibrate."""
+    if not bench.classes:
+        return {}
+    places = bench.split.of(Pool.VERDICT)
+    rows, truth = bench.rows.take(places), bench.truth[places]
+    name = keep_reference(builder.workspace, builder.contract, rows, answers, truth, seed=document["seed"])
+    return {REFERENCE: name}
 
 
 def _reference_rows(bench: Bench) -> NDArray[np.int64]:

@@ -243,7 +243,7 @@ def record_as_outcome(
             f"the truth is known already: {known}",
             "correct it where it came from, if it is wrong",
         )
-    label = _class_of(contract, said.rightly)
+    label = class_of(contract, said.rightly)
     if label is None:
         return "", _no(
             product,
@@ -275,7 +275,8 @@ def _record(
         Door(workspace, contract).take(source.name, frame, content=frame.write_ndjson().encode(), now=now)
 
 
-def _class_of(contract: Contract, action: str | None) -> str | None:
+def class_of(contract: Contract, action: str | None) -> str | None:
+    """The one class for which *action* is right; None where it is right for several or for none."""
     terms = contract.decision
     named = [
         one

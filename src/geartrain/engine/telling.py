@@ -52,6 +52,9 @@ def told_event(event: ev.Event) -> str:
         case ev.DecisionReviewed():
             why = f": {event.reason}" if event.reason else ""
             return f"decision {short(event.decision)} was reviewed: {event.verdict}{why}"
+        case ev.LabelsAsked():
+            what = event.about or "the cost of decisions"
+            return f"{event.asked:,} of {event.of:,} decisions were drawn for labels that would settle {what}"
         case ev.AccountOpened() | ev.AccountClosed() | ev.TokenIssued() | ev.TokenRevoked():
             return _of_people(event)
         case _:

@@ -139,13 +139,13 @@ def estimate(
     *positive* is the class that recall and precision are about; a truth that is not known
     *due_s* seconds after its decision is overdue.
     """
-    some = told.of(np.isnan(told.realised) & np.isfinite(told.costs).all(axis=1))
+    some = told.of(is_open(told))
     if len(some) < FEWEST:
         return Estimated(
             rows=len(some),
             reason=f"{len(some)} decisions have probabilities, known prices and no truth yet, at least {FEWEST} are needed",
         )
-    due = _due_us(now, due_s)
+    due = due_us(now, due_s)
     return Estimated(
         since=_moment(some.at_us.min()),
         until=_moment(some.at_us.max()),
@@ -164,7 +164,7 @@ def reconciled(told: Foretold, *, now: datetime, delay_s: float, window_s: float
     known. Intervals are at Bonferroni's level over everything that is shown, so that all of
     them hold together with 95 %.
     """
-    ripe = told.of((told.at_us <= _due_us(now, delay_s)) & np.isfinite(told.costs).all(axis=1))
+    ripe = told.of((told.at_us <= due_us(now, delay_s)) & np.isfinite(told.costs).all(axis=1))
     known = int(np.isfinite(ripe.realised).sum())
     if known < FEWEST:
         return Reconciliation(
@@ -173,7 +173,7 @@ def reconciled(told: Foretold, *, now: datetime, delay_s: float, window_s: float
     length = round(window_s * 1e6)
     first = int(ripe.at_us.min())
     places = (ripe.at_us - first) // length
-    ends = _due_us(now, delay_s)
+    ends = due_us(now, delay_s)
     spans = [
         ripe.of(places == place) for place in np.unique(places) if first + (int(place) + 1) * length <= ends
     ]
@@ -210,8 +210,13 @@ def _window(some: Foretold, confidence: float) -> Window:
     )
 
 
-def _due_us(now: datetime, due_s: float) -> int:
-    """Labels of decisions that were made up to this moment are due."""
+def is_open(told: Foretold) -> NDArray[np.bool_]:
+    """The rows that are estimated: the truth is not known, the prices are."""
+    return np.asarray(np.isnan(told.realised) & np.isfinite(told.costs).all(axis=1), dtype=np.bool_)
+
+
+def due_us(now: datetime, due_s: float) -> int:
+    """Labels of decisions that were made up to this moment are due, in microseconds since 1970 UTC."""
     return round((now.timestamp() - due_s) * 1e6)
 
 

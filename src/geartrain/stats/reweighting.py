@@ -31,6 +31,8 @@ MOST_ROWS = 20_000
 FOLDS = 5
 #: A row that is so many times as frequent now as in the reference is like nothing in it; weights end here.
 MOST_RATIO = 50.0
+#: How far a weight may be tilted for a column's mean, in logarithms a standard deviation, and at what price.
+MOST_TILT, PENALTY = 2.0, 0.01
 #: From so many rows' worth of evidence on the calibrator may have any rising form.
 ISOTONIC_FROM = 1_000
 RESAMPLES = 40
@@ -58,7 +60,8 @@ def density_ratio(reference: Matrix, current: Matrix, *, seed: int) -> DensityRa
     """Weights that make *reference*, shape (n, d), look like *current*, shape (m, d); missing values are values.
 
     Each row is judged by boosted trees that did not learn from it (five folds, which also say how many
-    trees are worth it: where the two are alike the weights stay near 1).
+    trees are worth it: where the two are alike the weights stay near 1). What the trees see too
+    dimly is then put right for the mean of each column.
 
     Raises:
         ValueError: Fewer than ten rows on one side, or no column.
@@ -81,8 +84,7 @@ def density_ratio(reference: Matrix, current: Matrix, *, seed: int) -> DensityRa
         before[rest_fold == one] = model(reference[rest_fold == one])
     if len(reference) <= MOST_ROWS:
         before = now[side == 0]
-    ratio = np.minimum(before / (1.0 - before), MOST_RATIO)
-    weights = ratio / ratio.mean()
+    weights = balanced(np.minimum(before / (1.0 - before), MOST_RATIO), reference, current)
     odds = now[side == 1] / (1.0 - now[side == 1])
     return DensityRatio(
         weights=weights,
@@ -90,6 +92,49 @@ def density_ratio(reference: Matrix, current: Matrix, *, seed: int) -> DensityRa
         outside=float((odds >= MOST_RATIO).mean()),
         told_apart=auc(now, side == 1),
     )
+
+
+def balanced(weights: Floats, reference: Matrix, current: Matrix) -> Floats:
+    """*weights*, shape (n,), tilted as little as it takes for each column to have the mean of *current*; their mean is 1.
+
+    Trees shrink a ratio towards 1, and what depends on it then falls short of the shift. Multiplying by
+    exp(l.z), z the columns in units of their standard deviation, mends that to first order (entropy
+    balancing, Hainmueller 2012, "Entropy balancing for causal effects"). A small penalty and
+    |l| <= 2 keep it from buying a mean with a handful of rows; missing values stand at the mean.
+    """
+    from scipy.optimize import minimize
+
+    before, now = _standardised(reference, current)
+    off = before - now.mean(axis=0)
+    logs = np.log(np.maximum(weights, 1e-12))
+
+    def loss(tilt: Floats) -> tuple[float, Floats]:
+        told = logs + off @ tilt
+        highest = float(told.max())
+        heavy = np.exp(told - highest)
+        total = float(heavy.sum())
+        value = highest + math.log(total) + PENALTY * float(tilt @ tilt) / 2
+        return value, np.asarray(heavy @ off / total + PENALTY * tilt)
+
+    bounds = [(-MOST_TILT, MOST_TILT)] * off.shape[1]
+    best = minimize(loss, np.zeros(off.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    told = logs + off @ best
+    tilted = np.exp(told - told.max())
+    capped = np.minimum(tilted / tilted.mean(), MOST_RATIO)
+    return np.asarray(capped / capped.mean())
+
+
+def _standardised(reference: Matrix, current: Matrix) -> tuple[Floats, Floats]:
+    """Both sides in units of the pooled standard deviation; 0 where a value is missing or its column does not vary."""
+    both = np.concatenate([reference, current]).astype(np.float64)
+    known = np.isfinite(both)
+    both[~known] = 0.0
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = both.sum(axis=0) / count
+    both = np.where(known, both - mean, 0.0)
+    deviation = np.sqrt((both**2).sum(axis=0) / count)
+    both = both / np.where(deviation > 0, deviation, 1.0)
+    return both[: len(reference)], both[len(reference) :]
 
 
 def _folds(side: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.int64]:
