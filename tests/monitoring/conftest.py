@@ -16,6 +16,8 @@ from geartrain.domain.contract import (
     SourceKind,
     SourceTerms,
 )
+from geartrain.domain.finding import Measurement
+from geartrain.domain.incident import LossSplit
 from geartrain.domain.roles import Role
 from geartrain.domain.task import Task
 
@@ -58,3 +60,22 @@ def contract() -> Contract:
             ),
         ),
     )
+
+
+@pytest.fixture
+def split():
+    """A function that makes a split of the loss, each part 0.1 to either side of its value."""
+
+    def make(*, covariate: float = 0.0, concept: float | None = None) -> LossSplit:
+        def part(value: float) -> Measurement:
+            return Measurement(value=value, low=value - 0.1, high=value + 0.1, rows=500)
+
+        return LossSplit(
+            before=1.0,
+            total=None if concept is None else part(covariate + concept),
+            covariate=part(covariate),
+            concept=None if concept is None else part(concept),
+            apart=part(0.6),
+        )
+
+    return make

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from geartrain.domain.contract import Cause
-from geartrain.domain.finding import Measurement
 from geartrain.domain.incident import FirstAction, Signal
 from geartrain.domain.roles import Role
 from geartrain.monitoring.triage import Triage, triage
@@ -69,11 +68,9 @@ def test_cost_right_after_a_release_is_the_model_side(contract, now, signal):
     assert [one.cause for one in fed.opened] == [Cause.COLUMN]
 
 
-def test_a_proven_change_of_concept_outranks_drift(contract, now, signal):
+def test_a_proven_change_of_concept_outranks_drift(contract, now, signal, split):
     """Where the concept's part of the loss is shown, drift is a child of the concept incident."""
-    proven = Measurement(value=0.2, low=0.1, high=0.3)
-
-    found = triage((signal("drift"), signal("cost")), contract=contract, now=now, concept=proven)
+    found = triage((signal("drift"), signal("cost")), contract=contract, now=now, split=split(concept=0.2))
 
     assert [one.cause for one in found.opened] == [Cause.CONCEPT]
     assert len(found.opened[0].signals) == 2

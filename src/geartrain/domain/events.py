@@ -291,6 +291,13 @@ class IncidentOpened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentUpdated:
+    """More signals folded into an open incident, or more is known about it."""
+
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentClosed:
     """An incident ended."""
 
@@ -446,6 +453,7 @@ Event = (
     | RetrainingStarted
     | ChallengeDecided
     | IncidentOpened
+    | IncidentUpdated
     | IncidentClosed
     | ContractProposed
     | ProposalDiscussed

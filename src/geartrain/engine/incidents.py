@@ -11,6 +11,7 @@ from geartrain.domain.events import (
     IncidentClosed,
     IncidentNoted,
     IncidentOpened,
+    IncidentUpdated,
     Recorded,
     RetrainingAsked,
 )
@@ -58,6 +59,8 @@ def cases(history: Iterable[Recorded]) -> tuple[Case, ...]:
                     if known
                     else Case(incident=incident, recorded_at=recorded.at)
                 )
+            case IncidentUpdated(incident=incident) if incident.id in found:
+                found[incident.id] = replace(found[incident.id], incident=incident)
             case IncidentNoted(incident=id_, words=words) if id_ in found:
                 note = Note(person=recorded.actor, at=recorded.at, words=words)
                 found[id_] = replace(found[id_], notes=(*found[id_].notes, note))

@@ -24,13 +24,15 @@ from geartrain.engine.logbook import log_decisions
 from geartrain.engine.products import Product
 from geartrain.engine.rollouts import Rollout
 from geartrain.engine.rows import data_of
-from geartrain.engine.watching import Watch, begin_watch, open_incidents, write_down
+from geartrain.engine.watching import Watch, begin_watch, has_news, open_incidents, write_down
 from geartrain.engine.workspace import Workspace
 from geartrain.engine.world import KEY, World
 from geartrain.features.online import OnlineFeatures
 from geartrain.monitoring.due import UNKNOWN, label_arrivals
+from geartrain.monitoring.explaining import Told
 from geartrain.monitoring.feeds import Arrivals, LabelArrivals
 from geartrain.monitoring.profile import from_bytes
+from geartrain.monitoring.refusals import Refused
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 from geartrain.ports.workflow import Workflows
 from geartrain.retraining.policy import Facts
@@ -42,17 +44,23 @@ LOOKS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Answered:
-    """When a day's decisions were made, and when the truth about each came."""
+    """When a day's decisions were made, when the truth about each came, and what it cost."""
 
     day: Day
     decided_us: NDArray[np.int64]
     known_us: NDArray[np.int64]
+    costs: NDArray[np.float64]
 
     @classmethod
     def of(cls, day: Day) -> _Answered:
         """Nothing is known yet."""
         decided = microseconds_of(day.requests[EVENT_TIME]).to_numpy().astype(np.int64)
-        return cls(day=day, decided_us=decided, known_us=np.full(len(decided), UNKNOWN, dtype=np.int64))
+        return cls(
+            day=day,
+            decided_us=decided,
+            known_us=np.full(len(decided), UNKNOWN, dtype=np.int64),
+            costs=np.full(len(decided), np.nan),
+        )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -73,6 +81,8 @@ class Loop:
     label_counts: deque[tuple[datetime, Counter[str]]] = field(default_factory=lambda: deque(maxlen=400))
     door_counts: deque[tuple[datetime, int, int]] = field(default_factory=lambda: deque(maxlen=400))
     arrivals: dict[str, list[NDArray[np.int64]]] = field(default_factory=dict)
+    repeats: deque[tuple[datetime, str, int]] = field(default_factory=lambda: deque(maxlen=400))
+    refusals: deque[Refused] = field(default_factory=lambda: deque(maxlen=400))
     live_since: datetime | None = None
     answered: deque[_Answered] = field(default_factory=lambda: deque(maxlen=120))
 
@@ -108,11 +118,24 @@ class Loop:
 
     def arrived(self, source: str, taken: Taken) -> None:
         """A delivery came in."""
+        batch = taken.batch
+        times = np.zeros(0, dtype=np.int64)
         if taken.good.height:
             times = microseconds_of(taken.good[ARRIVAL_TIME]).to_numpy().astype(np.int64)
-            self.arrivals.setdefault(source, []).append(np.sort(times))
+        # A refused row arrived as well: what is wrong with it is not that the feed is silent.
+        came = np.full(batch.quarantined, microseconds(batch.arrived_at), dtype=np.int64)
+        self.arrivals.setdefault(source, []).append(np.sort(np.concatenate([times, came])))
+        self.repeats.append((batch.arrived_at, source, batch.duplicates))
+        self.refusals.append(
+            Refused(
+                source=source,
+                at=batch.arrived_at,
+                rows=batch.rows,
+                refused=batch.quarantined,
+                reasons=taken.reasons,
+            )
+        )
         if source == data_of(self.product.contract).decisions.name:
-            batch = taken.batch
             self.door_counts.append((batch.arrived_at, batch.rows, batch.quarantined))
 
     def decide(
@@ -199,6 +222,10 @@ class Loop:
             for one in self.answered:
                 if one.day is ripe.day:
                     one.known_us[ripe.rows] = ripe.at_us
+                    one.costs[ripe.rows] = done
+        latencies = world.latencies(diary.days[-1].requests) if diary.days else None
+        if latencies is not None:
+            self.watch.answered(latencies, self.answered[-1].decided_us)
         found = self._look(day, now, world)
         self.rollout.evening(diary, now=now, signals=found)
         if self.online is not None and day.day % 7 == 0:
@@ -228,6 +255,25 @@ class Loop:
     def contest(self, *, margin: float) -> Contest:
         """A new paired test on the scale of the champion's own costs."""
         return Contest.begin(self.reference_costs, per_day=self.per_day(), margin=margin)
+
+    def told(self, moment: datetime) -> Told | None:
+        """The champion's decisions up to *moment*, with what is known of them; None before the first."""
+        assert self.champion is not None
+        days = [one for one in self.answered if len(one.decided_us)]
+        if not days:
+            return None
+        made = [decision for one in days for decision in one.day.decisions]
+        at_us = np.concatenate([one.decided_us for one in days])
+        mine = (np.concatenate([one.day.releases for one in days]) == self.champion.release) & (
+            at_us <= microseconds(moment)
+        )
+        expected = np.array([one.expected_cost if one.probabilities else np.nan for one in made])
+        return Told(
+            at_us=at_us[mine],
+            features=pl.concat([one.day.features for one in days]).filter(pl.Series(mine)),
+            costs=np.concatenate([one.costs for one in days])[mine],
+            expected=expected[mine],
+        )
 
     def _feature_frame(self, read: list[dict[str, float | str | None]]) -> pl.DataFrame:
         kinds = {
@@ -262,8 +308,11 @@ class Loop:
                 if source.name in world.deliveries
             )
             known = open_incidents(self.workspace, self.product.name)
-            found = self.watch.signals(now=moment, arrivals=arrivals, labels=self._labels(moment))
-            seen = self.watch.look(found, now=moment, open_incidents=known)
+            found = self.watch.signals(
+                now=moment, arrivals=arrivals, labels=self._labels(moment), refused=tuple(self.refusals)
+            )
+            told = self.told(moment) if has_news(found, known) else None
+            seen = self.watch.look(found, now=moment, open_incidents=known, told=told)
             write_down(self.workspace, self.product.contract, seen, now=moment)
         return found
 
@@ -292,5 +341,10 @@ class Loop:
             last_arrival=last,
             newest_event=last,
             rows=int((seen > since_us).sum()),
+            repeated=sum(
+                count
+                for at, name, count in self.repeats
+                if name == source and moment - timedelta(days=1) < at <= moment
+            ),
             window_s=86_400.0,
         )

@@ -14,12 +14,15 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from geartrain.data.batches import OPEN, STATE
+from geartrain.data.door import REASONS
 from geartrain.data.feeds import FeedState, feed_state, is_feed_clause, judge_feeds
 from geartrain.domain.clause import Stage
 from geartrain.domain.columns import microseconds_of
 from geartrain.domain.contract import Contract, SourceKind
+from geartrain.domain.data import Batch
 from geartrain.domain.events import BatchIngested, FindingsRecorded
-from geartrain.domain.finding import Finding, judge
+from geartrain.domain.finding import Finding, Status, judge
 from geartrain.domain.incident import Incident, Signal
 from geartrain.domain.prediction import Floats
 from geartrain.domain.wire import decode
@@ -42,13 +45,15 @@ from geartrain.engine.products import Product
 from geartrain.engine.releasing import releases
 from geartrain.engine.rows import data_of, read_table
 from geartrain.engine.runs import note, noted, run_of_release
-from geartrain.engine.watching import Watch, begin_watch, open_incidents, write_down
+from geartrain.engine.watching import Watch, begin_watch, open_incidents, side_changes, write_down
 from geartrain.engine.workspace import Workspace
 from geartrain.monitoring.due import UNKNOWN, label_arrivals
-from geartrain.monitoring.feeds import Arrivals, LabelArrivals
+from geartrain.monitoring.explaining import Told
+from geartrain.monitoring.feeds import CERTAIN, Arrivals, LabelArrivals
 from geartrain.monitoring.profile import from_bytes
+from geartrain.monitoring.refusals import Refused
 from geartrain.monitoring.triage import Quiet
-from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
+from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 from geartrain.release.bundle_nouns import Loaded
 from geartrain.stats.deciding import ABSTAINED
 
@@ -99,17 +104,26 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     watch, missing = _watch(
         workspace, contract, loaded, known, since=reign.since, replaced=len(state.reigns) > 1
     )
+    told = None
     if known.height:
         _saw(watch, known, now=now)
-        watch.matured(*_costs(workspace, contract, loaded, known, now=now))
+        labelled, costs, known_us = _costs(workspace, contract, loaded, known, now=now)
+        watch.matured(costs, known_us)
+        told = _told(known, labelled, costs)
+    watch.changes = side_changes(workspace.history(product.name), since=reign.since)
+    consistent = consistency_findings(
+        workspace, contract, reign.release, now=now, log=log.tail(LATEST) if log.height else log
+    )
     signals = watch.signals(
         now=now,
         arrivals=_arrivals(workspace, contract, now=now),
         labels=_labels(contract, known, window_s=watch.terms.window_s, now=now),
+        refused=_refused(workspace, contract, now=now),
+        skew=skewed(consistent),
     )
     before = open_incidents(workspace, product.name)
     watch.quiet = _quiet(workspace, product.name)
-    seen = watch.look(signals, now=now, open_incidents=before)
+    seen = watch.look(signals, now=now, open_incidents=before, told=told)
     write_down(workspace, contract, seen, now=now)
     note(
         workspace.root,
@@ -117,14 +131,14 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         _QUIET,
         [[one.incident, one.since.isoformat()] for one in seen.quiet],
     )
-    costs = watch.findings(now=now)
+    on_cost = watch.findings(now=now)
     live = (
-        *costs,
-        *judged_live(workspace, contract, loaded.rule, known, now=now, without={one.clause for one in costs}),
-        *_asked(workspace, contract, loaded, known, now=now),
-        *consistency_findings(
-            workspace, contract, reign.release, now=now, log=log.tail(LATEST) if log.height else log
+        *on_cost,
+        *judged_live(
+            workspace, contract, loaded.rule, known, now=now, without={one.clause for one in on_cost}
         ),
+        *_asked(workspace, contract, loaded, known, now=now),
+        *consistent,
     )
     findings = _all_findings(contract, (*live, *feeds), now=now)
     _record(workspace, product, reign.release, findings, now=now)
@@ -250,8 +264,8 @@ def _saw(watch: Watch, known: pl.DataFrame, *, now: datetime) -> None:
 
 def _costs(
     workspace: Workspace, contract: Contract, loaded: Loaded, known: pl.DataFrame, *, now: datetime
-) -> tuple[Floats, np.ndarray]:
-    """What the decisions cost whose truth is known, in the order in which it became known."""
+) -> tuple[pl.DataFrame, Floats, np.ndarray]:
+    """The decisions whose truth is known, in the order in which it became known, what they cost, and when."""
     rows = known.filter(pl.col(TRUTH).is_not_null()).sort(KNOWN_AT, maintain_order=True)
     classes, place = (
         loaded.rule.classes,
@@ -275,7 +289,66 @@ def _costs(
     values = np.array([_last_value(text) for text in rows["probabilities"].to_list()], dtype=np.float64)
     columns = rows_as_decided(workspace, contract, rows, now=now)
     costs = costs_of(loaded, actions, values, truth, columns)
-    return costs, microseconds_of(rows[KNOWN_AT]).to_numpy().astype(np.int64)
+    return rows, costs, microseconds_of(rows[KNOWN_AT]).to_numpy().astype(np.int64)
+
+
+def _told(known: pl.DataFrame, labelled: pl.DataFrame, costs: Floats) -> Told:
+    """The log as triage asks about it: what each decision cost, or was expected to."""
+    cost_of = labelled.select("decision_id", pl.Series("_cost", costs))
+    joined = known.join(cost_of, on="decision_id", how="left", maintain_order="left")
+    expected = pl.when(pl.col("probabilities") != "{}").then(pl.col("expected_cost"))
+    return Told(
+        at_us=microseconds_of(known[EVENT_TIME]).to_numpy().astype(np.int64),
+        features=features_of(known),
+        costs=joined["_cost"].fill_null(float("nan")).to_numpy().astype(np.float64),
+        expected=known.select(expected.alias("_e"))["_e"]
+        .fill_null(float("nan"))
+        .to_numpy()
+        .astype(np.float64),
+    )
+
+
+def skewed(findings: tuple[Finding, ...]) -> tuple[Signal, ...]:
+    """A signal for each consistency clause that is broken: the model is served what it did not learn from."""
+    return tuple(
+        Signal(
+            kind="skew",
+            about=one.clause,
+            measure="share of values that differ",
+            size=one.value or 0.0,
+            evidence=CERTAIN,
+            since=None,
+            rows=one.rows,
+            message=one.message,
+        )
+        for one in findings
+        if one.status is Status.BROKEN
+    )
+
+
+def _refused(workspace: Workspace, contract: Contract, *, now: datetime) -> tuple[Refused, ...]:
+    """What the door refused, delivery by delivery, with the first reason of each row."""
+    product = contract.product.name
+    counted = []
+    for source in data_of(contract).sources:
+        held = read_table(workspace, product, source.name + QUARANTINE, known_at=now)
+        reasons: dict[str, dict[str, int]] = {}
+        if held.height:
+            for batch, text in held.filter(pl.col(STATE) == OPEN).select(BATCH, REASONS).iter_rows():
+                first = next(iter(json.loads(text)), "")
+                mine = reasons.setdefault(batch, {})
+                mine[first] = mine.get(first, 0) + 1
+        counted += [
+            Refused(
+                source=source.name,
+                at=one.arrived_at,
+                rows=one.rows,
+                refused=one.quarantined,
+                reasons=tuple(reasons.get(one.id, {}).items()),
+            )
+            for one in _ingested(workspace, product, source.name)
+        ]
+    return tuple(counted)
 
 
 def _last_value(text: str) -> float:
@@ -288,33 +361,44 @@ def _arrivals(workspace: Workspace, contract: Contract, *, now: datetime) -> tup
     found = []
     for source in data_of(contract).sources:
         rows = read_table(workspace, contract.product.name, source.name, known_at=now)
-        batches = [one for one in _batches(workspace, contract.product.name, source.name) if one[0] <= now]
+        batches = [
+            one for one in _ingested(workspace, contract.product.name, source.name) if one.arrived_at <= now
+        ]
         if not batches:
             continue
         since = now - _DAY
         times = (
             rows.get_column(ARRIVAL_TIME) if rows.height else pl.Series([], dtype=pl.Datetime("us", "UTC"))
         )
+        # A refused row arrived as well: what is wrong with it is not that the feed is silent.
+        came = [one.arrived_at for one in batches if one.quarantined]
+        if len(times):
+            came.append(times.max())  # type: ignore[arg-type]  # a column of times
         found.append(
             Arrivals(
                 source=source.name,
-                watched_since=batches[0][0],
-                last_arrival=times.max() if len(times) else None,  # type: ignore[arg-type]  # a column of times
+                watched_since=batches[0].arrived_at,
+                last_arrival=max(came, default=None),
                 newest_event=rows.get_column(EVENT_TIME).max() if rows.height else None,  # type: ignore[arg-type]  # a column of times
-                rows=int((times > since).sum()) if len(times) else 0,
-                repeated=sum(repeated for at, repeated in batches if at > since),
+                rows=(int((times > since).sum()) if len(times) else 0)
+                + sum(one.quarantined for one in batches if one.arrived_at > since),
+                repeated=sum(one.duplicates for one in batches if one.arrived_at > since),
                 window_s=_DAY.total_seconds(),
             )
         )
     return tuple(found)
 
 
-def _batches(workspace: Workspace, product: str, source: str) -> list[tuple[datetime, int]]:
+def _ingested(workspace: Workspace, product: str, source: str) -> list[Batch]:
     return [
-        (one.event.batch.arrived_at, one.event.batch.duplicates)
+        one.event.batch
         for one in workspace.history(product)
         if isinstance(one.event, BatchIngested) and one.event.batch.source == source
     ]
+
+
+def _batches(workspace: Workspace, product: str, source: str) -> list[tuple[datetime, int]]:
+    return [(one.arrived_at, one.duplicates) for one in _ingested(workspace, product, source)]
 
 
 def _feed_states(workspace: Workspace, contract: Contract, *, now: datetime) -> dict[str, FeedState]:

@@ -47,7 +47,7 @@ def told_event(event: ev.Event) -> str:
             return _of_release(event)
         case ev.RetrainingStarted() | ev.RetrainingAsked() | ev.ChallengeDecided():
             return _of_retraining(event)
-        case ev.IncidentOpened() | ev.IncidentClosed() | ev.IncidentNoted():
+        case ev.IncidentOpened() | ev.IncidentUpdated() | ev.IncidentClosed() | ev.IncidentNoted():
             return _of_incident(event)
         case ev.DecisionReviewed():
             why = f": {event.reason}" if event.reason else ""
@@ -175,8 +175,12 @@ def _of_retraining(event: ev.RetrainingStarted | ev.RetrainingAsked | ev.Challen
             assert_never(event)
 
 
-def _of_incident(event: ev.IncidentOpened | ev.IncidentClosed | ev.IncidentNoted) -> str:
+def _of_incident(
+    event: ev.IncidentOpened | ev.IncidentUpdated | ev.IncidentClosed | ev.IncidentNoted,
+) -> str:
     match event:
+        case ev.IncidentUpdated(incident=incident):
+            return f"more is known of incident {short(incident.id)}: {incident.message}"
         case ev.IncidentOpened(incident=incident):
             return f"{incident.cause}: {incident.message}; {incident.owner} was called"
         case ev.IncidentClosed():

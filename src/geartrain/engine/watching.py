@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -11,19 +13,36 @@ from numpy.typing import NDArray
 
 from geartrain.domain.clause import Clause, Stage
 from geartrain.domain.contract import Cause, Contract, MonitoringTerms
-from geartrain.domain.events import IncidentClosed, IncidentOpened
+from geartrain.domain.events import (
+    ContractAdopted,
+    IncidentClosed,
+    IncidentOpened,
+    IncidentUpdated,
+    Recorded,
+    StageEntered,
+)
 from geartrain.domain.finding import Finding, judge
-from geartrain.domain.incident import Incident, Signal
+from geartrain.domain.incident import Incident, LossSplit, Signal
 from geartrain.domain.prediction import Floats
+from geartrain.domain.release import ReleaseStage
 from geartrain.engine.workspace import Workspace
 from geartrain.monitoring import losses
 from geartrain.monitoring.drift import DriftState, drift
+from geartrain.monitoring.explaining import Told, explain, split_since
 from geartrain.monitoring.feeds import Arrivals, LabelArrivals, watch_feeds
 from geartrain.monitoring.profile import Profile, merge, observe
-from geartrain.monitoring.triage import Quiet, Triage, triage
+from geartrain.monitoring.refusals import Refused, watch_refusals
+from geartrain.monitoring.sketch import quantiles
+from geartrain.monitoring.slow import SlowMonitor, begin_slow, slow_signals, take_latencies
+from geartrain.monitoring.triage import CAUSES, Quiet, Side, SideChange, Triage, triage
+from geartrain.monitoring.triage import COST as COST_KINDS
 
 #: What the cost monitor is about, in signals and incidents.
 COST = "expected_cost"
+#: So many parts of windows are remembered, to tell a jump of a column from a slope.
+_PARTS = 120
+#: Signals whose cause the split of the loss can tell.
+_SPLIT = frozenset({Cause.POPULATION, Cause.CONCEPT})
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -35,6 +54,9 @@ class Watch:
         costs: The page and trigger on realised costs.
         started: When this release went live.
         replaced: Whether it replaced another one then.
+        slow: The pages on the latency clauses.
+        changes: What changed on the model's side while it was live.
+        days: The medians of the number columns, part by part as rows came in.
     """
 
     contract: Contract
@@ -47,6 +69,9 @@ class Watch:
     drift_signals: tuple[Signal, ...] = ()
     window: Profile | None = None
     window_from: datetime | None = None
+    slow: tuple[SlowMonitor, ...] = ()
+    changes: tuple[SideChange, ...] = ()
+    days: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(_recent))
 
     @property
     def terms(self) -> MonitoringTerms:
@@ -58,6 +83,9 @@ class Watch:
         if features.height == 0:
             return
         part = observe(self.reference, features.to_arrow())
+        for column in part.numbers:
+            if column.known:
+                self.days[column.name].append(float(quantiles(column.sketch, np.array([0.5]))[0]))
         self.window = part if self.window is None else merge(self.window, part)
         self.window_from = self.window_from or since
 
@@ -66,8 +94,18 @@ class Watch:
         if len(costs):
             self.costs = losses.take(self.costs, costs, at_us)
 
+    def answered(self, latencies_ms: Floats, at_us: NDArray[np.int64]) -> None:
+        """Take how long answers took."""
+        self.slow = tuple(take_latencies(one, latencies_ms, at_us) for one in self.slow)
+
     def signals(
-        self, *, now: datetime, arrivals: tuple[Arrivals, ...], labels: LabelArrivals | None
+        self,
+        *,
+        now: datetime,
+        arrivals: tuple[Arrivals, ...],
+        labels: LabelArrivals | None,
+        refused: tuple[Refused, ...] = (),
+        skew: tuple[Signal, ...] = (),
     ) -> tuple[Signal, ...]:
         """Everything that is noticed now; drift is looked at whenever its window is full."""
         length = timedelta(seconds=self.terms.window_s)
@@ -78,13 +116,17 @@ class Watch:
                 self.drift_state,
                 started=self.window_from,
                 alpha=self.terms.false_alarm_alpha,
+                days={name: tuple(values) for name, values in self.days.items()},
             )
             self.drift_state, self.drift_signals = found.state, found.signals
             self.window, self.window_from = None, None
         return (
             *watch_feeds(self.contract, arrivals, labels=labels, now=now),
+            *watch_refusals(refused, now=now),
             *self.drift_signals,
             *losses.signals(self.costs),
+            *skew,
+            *slow_signals(self.slow),
         )
 
     def look(
@@ -93,9 +135,13 @@ class Watch:
         *,
         now: datetime,
         open_incidents: tuple[Incident, ...],
-        cost_per_day: float | None = None,
+        told: Told | None = None,
     ) -> Triage:
-        """Sort *signals* into incidents."""
+        """Sort *signals* into incidents, and say of each what *told*, the release's decisions, tell of it.
+
+        The loss is only split where a signal is new: what folds into an open incident is decided.
+        """
+        split = self._split(signals, open_incidents, told)
         found = triage(
             signals,
             contract=self.contract,
@@ -103,10 +149,28 @@ class Watch:
             open_incidents=open_incidents,
             quiet=self.quiet,
             live_since=self.started if self.replaced else None,
-            cost_per_day=cost_per_day,
+            changes=self.changes,
+            split=split,
         )
         self.quiet = found.quiet
-        return found
+        if told is None:
+            return found
+        return replace(
+            found,
+            opened=tuple(explain(one, told, now=now, split=split) for one in found.opened),
+            updated=tuple(explain(one, told, now=now, split=split or one.split) for one in found.updated),
+        )
+
+    def _split(
+        self, signals: tuple[Signal, ...], open_incidents: tuple[Incident, ...], told: Told | None
+    ) -> LossSplit | None:
+        asked = tuple(one for one in signals if CAUSES.get(one.kind) in _SPLIT and one.since is not None)
+        if told is None or not has_news(asked, open_incidents):
+            return None
+        # The cost tells best since when it costs more; a drift may have been there long before.
+        costs = [one.since for one in asked if one.kind in COST_KINDS and one.since is not None]
+        since = min(costs or [one.since for one in asked if one.since is not None])
+        return split_since(told, since)
 
     def rearm(self) -> None:
         """Begin again after the cause was dealt with."""
@@ -122,6 +186,10 @@ class Watch:
             for clause in self.contract.clauses
             if _on_absolute_cost(clause)
         )
+
+
+def _recent() -> deque[float]:
+    return deque(maxlen=_PARTS)
 
 
 def _on_absolute_cost(clause: Clause) -> bool:
@@ -151,13 +219,41 @@ def begin_watch(
         costs=losses.begin(plan, reference_costs),
         started=started,
         replaced=replaced,
+        slow=begin_slow(contract),
     )
+
+
+def side_changes(history: Iterable[Recorded], *, since: datetime) -> tuple[SideChange, ...]:
+    """What people or the loop changed about how decisions are made, from the ledger, after *since*."""
+    found = []
+    for recorded in history:
+        if recorded.at <= since:
+            continue
+        match recorded.event:
+            case ContractAdopted(contract=contract):
+                words = f"the contract {contract[:12]} was adopted"
+                found.append(SideChange(at=recorded.at, side=Side.CONTRACT, words=words))
+            case StageEntered(stage=ReleaseStage.CANARY, release=release, share=share):
+                words = f"release {release[:12]} went into canary on {share:.0%}"
+                found.append(SideChange(at=recorded.at, side=Side.RELEASE, words=words))
+            case _:
+                continue
+    return tuple(found)
+
+
+def has_news(signals: tuple[Signal, ...], known: tuple[Incident, ...]) -> bool:
+    """Whether a signal is in no open incident yet; only then is it worth asking what is behind it."""
+    held = {(one.kind, one.about) for incident in known for one in incident.signals}
+    return any((one.kind, one.about) not in held for one in signals)
 
 
 def write_down(workspace: Workspace, contract: Contract, found: Triage, *, now: datetime) -> None:
     """Record what triage decided and call the owners of new incidents."""
     product = contract.product.name
-    events: list[IncidentOpened | IncidentClosed] = [IncidentOpened(incident=one) for one in found.opened]
+    events: list[IncidentOpened | IncidentUpdated | IncidentClosed] = [
+        IncidentOpened(incident=one) for one in found.opened
+    ]
+    events += [IncidentUpdated(incident=one) for one in found.updated]
     events += [
         IncidentClosed(product=product, incident=one.incident, reason=one.reason) for one in found.closed
     ]
@@ -174,6 +270,8 @@ def open_incidents(workspace: Workspace, product: str) -> tuple[Incident, ...]:
     for recorded in workspace.history(product):
         match recorded.event:
             case IncidentOpened(incident=incident):
+                found[incident.id] = incident
+            case IncidentUpdated(incident=incident) if incident.id in found:
                 found[incident.id] = incident
             case IncidentClosed(incident=name):
                 found.pop(name, None)

@@ -7,19 +7,22 @@ labels only when they arrive.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from geartrain.data.coercing import timestamp
 from geartrain.data.door import check_rows
 from geartrain.data.reading import read_rows
-from geartrain.domain.columns import texts_of
+from geartrain.domain.columns import microseconds, microseconds_of, texts_of
 from geartrain.domain.contract import Contract, SourceTerms
+from geartrain.domain.prediction import Floats
 from geartrain.engine.rows import data_of
 from geartrain.errors import SnapshotEmpty, SourceUnreadable
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
@@ -45,6 +48,31 @@ class Delivery:
         return sink.getvalue()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How long a simulated server takes: a lognormal time, and longer by a factor from some moment on.
+
+    Attributes:
+        typical_ms: The median while nothing is wrong.
+        spread: The standard deviation of the logarithm.
+        slower: By what it is multiplied from *since* on.
+    """
+
+    typical_ms: float
+    spread: float = 0.35
+    slower: float = 1.0
+    since: datetime | None = None
+    seed: int = 0
+
+    def of(self, at_us: NDArray[np.int64]) -> Floats:
+        """The latencies of answers that were asked for at these times, shape (n,)."""
+        chance = np.random.default_rng((self.seed, int(at_us[0]) if len(at_us) else 0))
+        times: Floats = self.typical_ms * np.exp(self.spread * chance.normal(size=len(at_us)))
+        if self.since is not None:
+            times[at_us >= microseconds(self.since)] *= self.slower
+        return times
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class World:
     """History, ready to be lived through again.
@@ -54,6 +82,8 @@ class World:
         requests: The rows to decide about with both clocks and `_key`, in order of event time.
         truth: `_key`, `_truth` (text, or a number for regression) and `_arrival_time`: the last word.
         label_in_row: Whether the decision rows carry the label; it is then held back until it is due.
+        latency: How long answers take in this world; None where nobody says. It is simulated: a
+            replay's own answers are made on a virtual clock.
     """
 
     contract: Contract
@@ -61,6 +91,7 @@ class World:
     requests: pl.DataFrame
     truth: pl.DataFrame
     label_in_row: bool
+    latency: Latency | None = None
 
     @property
     def begins(self) -> datetime:
@@ -89,9 +120,20 @@ class World:
         """The labels that arrived in [*since*, *until*)."""
         return self.truth.filter(pl.col(ARRIVAL_TIME) >= since, pl.col(ARRIVAL_TIME) < until)
 
+    def latencies(self, requests: pl.DataFrame) -> Floats | None:
+        """How long the answers to *requests* took in milliseconds, shape (rows,); None where nobody says."""
+        if self.latency is None or requests.height == 0:
+            return None
+        return self.latency.of(microseconds_of(requests[EVENT_TIME]).to_numpy().astype(np.int64))
 
-def read_world(contract: Contract, files: Mapping[str, Path]) -> World:
-    """Read the files of history, one for each source.
+
+def read_world(
+    contract: Contract,
+    files: Mapping[str, Path],
+    *,
+    altered: Callable[[Mapping[str, pl.DataFrame]], Mapping[str, pl.DataFrame]] | None = None,
+) -> World:
+    """Read the files of history, one for each source; *altered* may change its raw rows first.
 
     Raises:
         SourceUnreadable: A file cannot be read, or the decision source has none.
@@ -105,6 +147,8 @@ def read_world(contract: Contract, files: Mapping[str, Path]) -> World:
             hint=f"--source {source.name}=FILE",
         )
     frames = {name: read_rows(path) for name, path in files.items()}
+    if altered is not None:
+        frames = dict(altered(frames))
     typed = {name: _typed(terms, frames[name]) for name in frames if (terms := data.source(name)) is not None}
     requests = _requests(source, typed[source.name])
     label_in_row = data.labels is None

@@ -15,6 +15,7 @@ and rows within a window are independent, or `effective` says what share of one 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -109,10 +110,12 @@ def drift(
     smallest: float = SMALLEST,
     effective: float = 1.0,
     seed: int = 0,
+    days: Mapping[str, Sequence[float]] | None = None,
 ) -> Drift:
     """Look at one window of rows, which began at *started*, and name the columns that changed.
 
     *seed* is that of the resampled pairs behind the p-values of the Wasserstein distances.
+    *days* has the medians of number columns day by day up to now, to tell a jump from a slope.
 
     Raises:
         ValueError: *current* was not observed in the reference's bins, or the state
@@ -137,11 +140,12 @@ def drift(
     wealth = {thread.about: to_evidence(thread.log_wealth or 0.0) for thread in threads}
     fallen = distance.e_bh(np.asarray(list(wealth.values())), alpha=alpha / 2)
     named = {thread.about: thread for thread, falls in zip(threads, fallen, strict=True) if falls}
+    moved = {about.partition(":")[2] for about in named if about.startswith("drift:")}
     signals = [
         *(
             signal
             for a, b in zip(reference.numbers, current.numbers, strict=True)
-            for signal in _numbers(a, b, named)
+            for signal in _numbers(a, b, named, moved, None if days is None else days.get(a.name))
         ),
         *(
             signal
@@ -237,13 +241,19 @@ def _followed(thread: Thread, e_value: float, *, look: int, most: float, started
     )
 
 
-def _numbers(before: NumberColumn, after: NumberColumn, named: dict[str, Thread]) -> list[Signal]:
+def _numbers(
+    before: NumberColumn,
+    after: NumberColumn,
+    named: dict[str, Thread],
+    moved: Collection[str],
+    days: Sequence[float] | None,
+) -> list[Signal]:
     signals = _null_signals(before, after, named)
     thread = named.get(f"drift:{before.name}")
     if thread is None:
         return signals
     gap = distance.psi(_counts(before), _counts(after))
-    changed = unit_change(before, after)
+    changed = unit_change(before, after, moved=moved, days=days)
     if after.constant and not before.constant:
         text = f"`{before.name}` has the one value {after.low:.6g} in all {after.known:,} rows"
         signals.append(_signal("constant", thread, measure="PSI", size=gap, rows=after.known, message=text))
@@ -269,8 +279,14 @@ def _categories(before: CategoryColumn, after: CategoryColumn, named: dict[str, 
         share = after.other / after.known
         examples = ", ".join(f"`{name}`" for name in after.examples)
         text = f"{share:.1%} of `{before.name}` are categories that were rare or unknown, such as {examples}"
+        gone = _vanished(before, after)
+        if gone is None:
+            text += "; the known ones come as before beside them"
+        else:
+            text += f", while `{gone}` has gone, as if renamed"
+        kind = "new-category" if gone is None else "categories"
         signals.append(
-            _signal("categories", unseen, measure="share unseen", size=share, rows=after.known, message=text)
+            _signal(kind, unseen, measure="share unseen", size=share, rows=after.known, message=text)
         )
     elif thread is not None and after.constant and not before.constant:
         text = f"`{before.name}` has one and the same value in all {after.known:,} rows"
@@ -281,6 +297,20 @@ def _categories(before: CategoryColumn, after: CategoryColumn, named: dict[str, 
         text = f"`{before.name}` has drifted: {_largest_move(before, after)}, PSI {gap:.3f} over {after.known:,} rows"
         signals.append(_signal("drift", found, measure="PSI", size=gap, rows=after.known, message=text))
     return signals
+
+
+def _vanished(before: CategoryColumn, after: CategoryColumn) -> str | None:
+    """The known category that left as much room as the unseen ones take, or None where all just made room."""
+    old, new = _counts(before) / max(1, before.known), _counts(after) / max(1, after.known)
+    named = len(before.names)
+    fallen = (old - new)[:named]
+    room = new[named] - old[named]
+    gone = [
+        place
+        for place in range(named)
+        if fallen[place] >= room / 2 and new[place] < old[place] * (1 - room) / 2
+    ]
+    return before.names[max(gone, key=lambda place: float(fallen[place]))] if gone else None
 
 
 def _largest_move(before: CategoryColumn, after: CategoryColumn) -> str:

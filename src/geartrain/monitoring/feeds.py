@@ -18,8 +18,8 @@ from geartrain.stats.distance import e_value
 CERTAIN = 1e12
 #: An event this far ahead of the clock comes from a wrong clock.
 AHEAD_S = 300.0
-#: More than this share of repeated rows is a feed that repeats itself.
-MOST_REPEATED = 0.5
+#: More than this share of repeated rows is a feed that repeats itself: one of four batches sent twice.
+MOST_REPEATED = 0.2
 #: Labels may be late by this factor of the contract's delay ...
 LATE = 1.5
 #: ... and fall short by this share of how many usually arrive.

@@ -3,19 +3,21 @@
 Causes are walked cheap first: feed, column, label feed, population, concept, model. The
 first that fires becomes an incident, and what it explains folds into it if it began no
 earlier: a feed that stopped explains the nulls, the drift and the cost that followed.
-A rise of cost that nothing in the inputs explains is a changed concept, unless a
-release went live shortly before: then the model side is called first.
+A rise of cost is split into the part that comes from other cases and the part that comes
+from the same cases ending otherwise; the part that is proven names the cause. Where it is
+not split, and nothing in the inputs explains it, the concept is taken to have changed,
+unless the model's side changed shortly before: then that is called first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from geartrain.domain.contract import Cause, Contract, MonitoringTerms
 from geartrain.domain.digest import digest, short
-from geartrain.domain.finding import Measurement
-from geartrain.domain.incident import FirstAction, Incident, Signal
+from geartrain.domain.incident import FirstAction, Incident, LossSplit, Signal
 from geartrain.stats.eprocess import MOST_EVIDENCE
 
 #: What each kind of signal speaks of by itself.
@@ -25,11 +27,13 @@ CAUSES: dict[str, Cause] = {
     "duplicates": Cause.FEED,
     "clock": Cause.FEED,
     "nulls": Cause.COLUMN,
+    "refused": Cause.COLUMN,
     "constant": Cause.COLUMN,
     "unit": Cause.COLUMN,
     "categories": Cause.COLUMN,
     "label-feed": Cause.LABEL_FEED,
     "drift": Cause.POPULATION,
+    "new-category": Cause.POPULATION,
     "cost": Cause.CONCEPT,
     "cost-trigger": Cause.CONCEPT,
     "abstention": Cause.CONCEPT,
@@ -55,7 +59,25 @@ EXPLAINS: dict[Cause, frozenset[Cause]] = {
 #: Causes on the way of the data: they explain even what began after a release.
 DATA_CAUSES = frozenset({Cause.FEED, Cause.COLUMN, Cause.LABEL_FEED})
 #: Signals of a cost that rose, after which a drift no longer only asks to be watched.
-_COST = frozenset({"cost", "cost-trigger"})
+COST = frozenset({"cost", "cost-trigger"})
+#: Signals that the answers are late or missing, whatever the model says in them.
+_SLOW = frozenset({"latency", "errors"})
+
+
+class Side(StrEnum):
+    """What changed on the model's side."""
+
+    RELEASE = "release"
+    CONTRACT = "contract"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideChange:
+    """Something that people or the loop changed about how decisions are made."""
+
+    at: datetime
+    side: Side
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,19 +121,22 @@ def triage(
     open_incidents: tuple[Incident, ...] = (),
     quiet: tuple[Quiet, ...] = (),
     live_since: datetime | None = None,
-    concept: Measurement | None = None,
+    changes: tuple[SideChange, ...] = (),
+    split: LossSplit | None = None,
     cost_per_day: float | None = None,
 ) -> Triage:
     """Fold *signals* into the incidents that are open, open new ones, close those that ended.
 
-    *live_since* is when the present release replaced another (None for a first one);
-    *concept* is the part of the
-    loss that a changed concept explains, where it was estimated; *cost_per_day* is what
-    decisions cost above what is tolerated. The same signals twice change nothing.
+    *live_since* is when the present release replaced another (None for a first one), *changes*
+    is what else changed on the model's side; *split* says why decisions cost more, where that
+    was estimated; *cost_per_day* is what decisions cost above what is tolerated. The same
+    signals twice change nothing.
     """
     terms = contract.monitoring or MonitoringTerms()
     window = timedelta(seconds=terms.window_s)
-    sorter = _Sorter(window=window, now=now, live_since=live_since, concept=concept)
+    if live_since is not None:
+        changes = (*changes, SideChange(at=live_since, side=Side.RELEASE, words="another release went live"))
+    sorter = _Sorter(window=window, now=now, changes=changes, split=split)
     left = sorted(signals, key=lambda signal: (ORDER.index(sorter.cause(signal)), sorter.began(signal)))
     folded, left = _fold(left, open_incidents, sorter)
     opened: list[Incident] = []
@@ -121,10 +146,17 @@ def triage(
         left = [signal for signal in left if signal not in members]
         opened.append(
             _incident(
-                members, root=root, cause=cause, contract=contract, terms=terms, now=now, cost=cost_per_day
+                members,
+                root=root,
+                cause=cause,
+                contract=contract,
+                terms=terms,
+                now=now,
+                cost=cost_per_day,
+                change=sorter.change(root) if cause is Cause.MODEL else None,
             )
         )
-    explained = _explained(open_incidents, opened, window)
+    explained = _explained(open_incidents, opened, window, split=split)
     gone = {one.incident for one in explained}
     still, ended = _ended(open_incidents, signals, quiet, window=window, now=now)
     return Triage(
@@ -145,20 +177,27 @@ class _Sorter:
 
     window: timedelta
     now: datetime
-    live_since: datetime | None
-    concept: Measurement | None
+    changes: tuple[SideChange, ...]
+    split: LossSplit | None
 
     def began(self, signal: Signal) -> datetime:
         return signal.since or self.now
 
     def cause(self, signal: Signal) -> Cause:
         natural = CAUSES.get(signal.kind, Cause.MODEL)
-        live = self.live_since
-        if natural is Cause.CONCEPT and live is not None and live <= self.began(signal) <= live + self.window:
+        if natural is Cause.CONCEPT and self.change(signal) is not None:
             return Cause.MODEL
-        if natural is Cause.POPULATION and self.concept is not None and self.concept.low > 0:
+        if natural is Cause.POPULATION and self.split is not None and self.split.is_concept:
             return Cause.CONCEPT
+        if signal.kind in COST and self.split is not None and self.split.is_population:
+            return Cause.POPULATION
         return natural
+
+    def change(self, signal: Signal) -> SideChange | None:
+        """The latest change of the model's side that *signal* followed within a window."""
+        began = self.began(signal)
+        near = [one for one in self.changes if one.at <= began <= one.at + self.window]
+        return max(near, key=lambda one: one.at, default=None)
 
     def belongs(self, signal: Signal, root: Signal, cause: Cause) -> bool:
         """Whether an incident of *cause* that began with *root* holds *signal*."""
@@ -169,6 +208,8 @@ class _Sorter:
             near = abs(self.began(signal) - self.began(root)) <= self.window
             return near if cause is not Cause.FEED else signal.about == root.about
         if self.began(signal) < self.began(root) - self.window:
+            return False
+        if cause is Cause.POPULATION and self.split is not None and self.split.is_concept:
             return False
         # A broken feed or column explains a rise of cost even right after a release.
         natural = CAUSES.get(signal.kind, Cause.MODEL)
@@ -182,6 +223,8 @@ def _key(signal: Signal) -> tuple[str, str]:
 def _own(incident: Incident) -> frozenset[tuple[str, str]]:
     """The signals that keep an incident open: those of its cause, not those that merely followed."""
     kinds = {incident.cause, Cause.CONCEPT} if incident.cause is Cause.MODEL else {incident.cause}
+    if incident.split is not None and incident.cause in {Cause.POPULATION, Cause.CONCEPT}:
+        kinds = {Cause.POPULATION, Cause.CONCEPT}
     own = frozenset(_key(one) for one in incident.signals if CAUSES.get(one.kind, Cause.MODEL) in kinds)
     return own or frozenset(_key(one) for one in incident.signals)
 
@@ -217,7 +260,9 @@ def _grown(incident: Incident, more: list[Signal]) -> Incident:
     return replace(
         incident,
         signals=signals,
-        first_action=_first_action(incident.cause, signals),
+        first_action=(
+            incident.first_action if incident.cause is Cause.MODEL else _first_action(incident.cause, signals)
+        ),
         message=_message(_root(incident), signals),
     )
 
@@ -231,6 +276,7 @@ def _incident(
     terms: MonitoringTerms,
     now: datetime,
     cost: float | None,
+    change: SideChange | None,
 ) -> Incident:
     signals = _strongest_first(tuple(members))
     began = min((one.since for one in members if one.since is not None), default=None)
@@ -243,9 +289,10 @@ def _incident(
         opened_at=now,
         began_at=root.since or began,
         message=_message(root, signals),
-        first_action=_first_action(cause, signals),
+        first_action=_first_action(cause, signals, change),
         signals=signals,
-        cost_per_day=cost if any(one.kind in _COST for one in members) else None,
+        cost_per_day=cost if any(one.kind in COST for one in members) else None,
+        side_change=f"{change.words} on {change.at:%Y-%m-%d %H:%M} UTC" if change is not None else "",
     )
 
 
@@ -267,7 +314,8 @@ def _message(root: Signal, signals: tuple[Signal, ...]) -> str:
     return f"{root.message}; with it: {shown}"
 
 
-def _first_action(cause: Cause, signals: tuple[Signal, ...]) -> FirstAction:
+def _first_action(cause: Cause, signals: tuple[Signal, ...], change: SideChange | None = None) -> FirstAction:
+    kinds = {one.kind for one in signals}
     match cause:
         case Cause.FEED:
             return FirstAction.REPAIR_FEED
@@ -276,25 +324,35 @@ def _first_action(cause: Cause, signals: tuple[Signal, ...]) -> FirstAction:
         case Cause.LABEL_FEED:
             return FirstAction.REPAIR_LABELS
         case Cause.MODEL:
-            return FirstAction.ROLL_BACK
+            if change is not None and change.side is Side.CONTRACT:
+                return FirstAction.CHANGE_CONTRACT
+            slow = change is None and kinds <= _SLOW
+            return FirstAction.FALL_BACK if slow else FirstAction.ROLL_BACK
         case Cause.CONCEPT:
-            return (
-                FirstAction.RETRAIN if any(one.kind in _COST for one in signals) else FirstAction.ASK_LABELS
-            )
+            return FirstAction.RETRAIN if kinds & COST else FirstAction.ASK_LABELS
         case Cause.POPULATION:
-            return FirstAction.RETRAIN if any(one.kind in _COST for one in signals) else FirstAction.WATCH
+            if kinds & COST:
+                return FirstAction.RETRAIN
+            return FirstAction.CHANGE_CONTRACT if "new-category" in kinds else FirstAction.WATCH
 
 
 def _explained(
-    open_incidents: tuple[Incident, ...], opened: list[Incident], window: timedelta
+    open_incidents: tuple[Incident, ...],
+    opened: list[Incident],
+    window: timedelta,
+    *,
+    split: LossSplit | None,
 ) -> tuple[Closure, ...]:
-    """Open incidents that a cheaper cause, found only now, explains."""
+    """Open incidents that a cheaper cause, found only now, explains, or a concept that is proven only now."""
+    proven = split is not None and split.is_concept
     found: list[Closure] = []
     for old in open_incidents:
         began = old.began_at or old.opened_at
         for new in opened:
             since = new.began_at or new.opened_at
-            cheaper = ORDER.index(new.cause) < ORDER.index(old.cause)
+            cheaper = ORDER.index(new.cause) < ORDER.index(old.cause) or (
+                proven and new.cause is Cause.CONCEPT and old.cause is Cause.POPULATION
+            )
             if cheaper and old.cause in EXPLAINS[new.cause] and abs(began - since) <= window:
                 found.append(
                     Closure(incident=old.id, reason=f"explained by incident {new.id}: {new.message}")
