@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geartrain.engine.workspace import Workspace
     from geartrain.ports.accounts import Accounts
     from geartrain.ports.bus import Bus
+    from geartrain.ports.delivery_keys import DeliveryKeys
     from geartrain.ports.notifier import Notifier
     from geartrain.ports.online_store import Snapshots
     from geartrain.ports.workflow import Plan, Workflows
@@ -34,7 +35,8 @@ class Settings:
     Attributes:
         root: The workspace's folder.
         database_url: Ledger and workflows in PostgreSQL; None keeps both in SQLite files.
-        bus_url: `kafka://host:port,...` or `sqlite:///path`: where a server reads events from; None for nowhere.
+        bus_url: `kafka://host:port,...` or `sqlite:///path`: where a server reads events from;
+            None is `bus.db` of the workspace, once somebody publishes there.
         online_url: `redis://host:port/db`: online features that replicas share; None keeps them in each process.
         webhook: Incidents are posted there, signed with `webhook_secret` where it is set.
         mail: Incidents are mailed through this server, to the people in `mail_people`.
@@ -192,8 +194,16 @@ def build_host(
         limits=limits,
         snapshots=open_snapshots(settings),
         shared=open_shared(settings),
-        bus=open_bus(settings),
+        open_bus=lambda: open_bus(settings),
+        keys=open_delivery_keys(settings),
     )
+
+
+def open_delivery_keys(settings: Settings) -> DeliveryKeys:
+    """Open what idempotency keys stand for: one store for all processes of a workspace."""
+    from geartrain.adapters.delivery_keys import SqlDeliveryKeys
+
+    return SqlDeliveryKeys(settings.database_url or settings.root / "deliveries.db")
 
 
 def open_snapshots(settings: Settings) -> Snapshots:
@@ -204,17 +214,29 @@ def open_snapshots(settings: Settings) -> Snapshots:
 
 
 def forget_online(settings: Settings, product: str) -> int:
-    """Remove what servers have saved of a product's online features, bytes and all; how many states there were."""
+    """Remove what is kept of a product's online features: in the workspace's file, and in a store that replicas share.
+
+    Returns:
+        How many states and keys there were.
+
+    Raises:
+        OnlineUnavailable: One of them does not answer, and may still hold what was to be forgotten.
+    """
     from geartrain.adapters.snapshots_sqlite import SqliteSnapshots
 
+    gone = 0
     path = settings.root / "online.db"
-    if not path.exists():
-        return 0
-    held = SqliteSnapshots(path)
-    try:
-        return held.forget(f"{product}/")
-    finally:
-        held.close()
+    if path.exists():
+        held = SqliteSnapshots(path)
+        try:
+            gone = held.forget(f"{product}/")
+        finally:
+            held.close()
+    if settings.online_url is not None:
+        from geartrain.adapters.online_redis import forget_product
+
+        gone += forget_product(settings.online_url, product)
+    return gone
 
 
 def open_shared(settings: Settings) -> OpenShared | None:
@@ -230,18 +252,25 @@ def open_shared(settings: Settings) -> OpenShared | None:
     )
 
 
-def open_bus(settings: Settings) -> Bus | None:
-    """Open the bus that events come by; None where the setting names none."""
-    if settings.bus_url is None:
-        return None
-    kind, _, where = settings.bus_url.partition("://")
+def open_bus(settings: Settings, *, publish: bool = False) -> Bus | None:
+    """Open the bus that events come by: the one that the setting names, else the workspace's own file.
+
+    The file is made by whoever is first to *publish*; until then there is none to read, and None is returned.
+
+    Raises:
+        BusUnavailable: The file does not answer as a bus.
+    """
+    kind, _, where = (settings.bus_url or "").partition("://")
     if kind == "kafka":
         from geartrain.adapters.bus_kafka import KafkaBus
 
         return KafkaBus(where.strip("/"))
+    path = Path(where.removeprefix("/")) if where else settings.root / "bus.db"
+    if not where and not publish and not path.exists():
+        return None
     from geartrain.adapters.bus_sqlite import SqliteBus
 
-    return SqliteBus(Path(where.removeprefix("/")))
+    return SqliteBus(path)
 
 
 @contextmanager

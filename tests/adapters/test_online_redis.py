@@ -20,6 +20,7 @@ from geartrain.features.declaring import feature_set, lookup, window
 from geartrain.ports.online_store import Arrived
 from geartrain.testing.bus import MemoryBus
 from geartrain.testing.online_store import FEATURES, KEYS, MemorySnapshots, check_online_store
+from geartrain.wiring import Settings, forget_online
 
 redis = pytest.importorskip("redis", reason="needs the extra `redis`")
 
@@ -224,3 +225,25 @@ def test_no_password_reaches_a_message():
     assert "secret" not in str(told.value.to_document())
     with pytest.raises(SettingInvalid):
         RedisFeatures(FEATURES, keys=KEYS, url="http://127.0.0.1", name="p")
+
+
+def test_a_product_is_forgotten_and_no_other(name, tmp_path):
+    """Erasure empties Redis of one product's features, whatever the definitions; the state begins anew."""
+    mine, other = store_of(name), store_of(name + "-2")
+    event = Arrived(
+        source="paid", event_time_us=NOW_US, arrival_time_us=NOW_US, row={"id": 1, "card": "Zora"}
+    )
+    for store in (mine, other):
+        assert store.apply(0, begin=0, end=1, events=[event])
+
+    gone = forget_online(Settings(root=tmp_path, online_url=URL), name)
+
+    client = redis.Redis.from_url(URL)
+    assert gone > 0
+    assert list(client.scan_iter(f"geartrain:{name}:*")) == []
+    assert any(b"Zora" in key for key in client.scan_iter(f"geartrain:{name}-2:*"))
+    assert (mine.open(0), other.open(0)) == (0, 1)
+    client.close()
+    with pytest.raises(OnlineUnavailable) as told:
+        forget_online(Settings(root=tmp_path, online_url="redis://127.0.0.1:1/0"), name)
+    assert "run the same command again" in told.value.hint

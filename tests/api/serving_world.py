@@ -21,11 +21,13 @@ from geartrain.domain.roles import Role
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
 from geartrain.errors import SourceUnreadable
+from geartrain.ports.delivery_keys import DeliveryKeys
 from geartrain.serving.host import OutcomeStatus, ServingHost
 from geartrain.serving.journal import LoggedDecision
 from geartrain.serving.log import LogLimits, PredictionLog
 from geartrain.serving.runtime import ColumnWords, Served
 from geartrain.stats.onnx_model import OnnxModel
+from geartrain.testing.delivery_keys import MemoryDeliveryKeys
 
 CLASSES = {Task.BINARY: ("no", "yes"), Task.MULTICLASS: ("a", "b", "c"), Task.REGRESSION: ()}
 
@@ -110,6 +112,7 @@ class World:
         self.lake: dict[str, Sequence[LoggedDecision]] = {}
         self.outcomes: dict[str, str] = {}
         self.rows: list[Any] = []
+        self.keys: DeliveryKeys = MemoryDeliveryKeys()
         counter = itertools.count(1)
         self.log = PredictionLog(
             folder,
@@ -123,6 +126,9 @@ class World:
             new_id=lambda: f"d-{next(counter)}",
             record_outcomes=self._record,
             take_events=self._events,
+            claim_key=lambda product, key, digest: self.keys.claim(
+                product, key, digest, now=datetime.now(UTC)
+            ),
             find_decision=self._find,
             promises=lambda _product: [(CLAUSE, None)],
         )

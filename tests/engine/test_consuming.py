@@ -117,7 +117,7 @@ def test_late_doubled_and_shuffled_streams_say_what_ordered_ones_say(events, dat
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (b"", "no event"),
+        (b" ", "no event"),
         (b"{", "no event"),
         (b'{"source": "paid"}', "missing required"),
         (b'{"source": "paid", "event_time_us": "now", "row": {}}', "event_time_us"),

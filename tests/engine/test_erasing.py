@@ -10,17 +10,23 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from geartrain.adapters.bus_sqlite import SqliteBus
 from geartrain.contract.parsing import parse
 from geartrain.data.snapshots import take_snapshot
 from geartrain.domain.events import RowsErased, SnapshotTaken
 from geartrain.domain.prediction import Decision
+from geartrain.engine.bus_door import consumer_of, keep_refused
+from geartrain.engine.consuming import Refused
 from geartrain.engine.erasing import erase, lost_snapshots
 from geartrain.engine.ingesting import QUARANTINE, Door
 from geartrain.engine.logbook import DECISIONS, log_records
 from geartrain.engine.rows import OUTCOMES, frame_bytes, frame_of, read_sources, table_of
-from geartrain.errors import ProductUnknown, WorkspaceBusy
+from geartrain.errors import OnlineUnavailable, ProductUnknown, WorkspaceBusy
+from geartrain.ports.bus import Message
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 from geartrain.serving.journal import LoggedDecision, Segment, framed
+from geartrain.testing.bus import MemoryBus
+from geartrain.testing.online_store import MemorySnapshots
 from geartrain.wiring import Settings, open_workspace
 
 CONTRACT = """\
@@ -185,6 +191,87 @@ def test_nobody_and_nothing(tmp_path):
     assert (none.total, none.known) == (0, False)
     with pytest.raises(ProductUnknown, match="no source has a column `shoe`"):
         erase(workspace, contract, entity="shoe", value="1", now=NOON, actor="Ann", wait=lambda _: None)
+
+
+def message(source, row, **escaped):
+    return json.dumps({"source": source, "row": row}, **escaped).encode()
+
+
+def test_messages_about_her_are_tombstones_and_the_consumer_passes_over_them(tmp_path):
+    """Read or not, keyed by her or not, nested or broken: gone from the bus's file and its quarantine; offsets stay."""
+    workspace, contract = filled(tmp_path)
+    bus = SqliteBus(tmp_path / "bus.db")
+    odd = message("people", {"name": SHE, "street": "Elm"}).replace(b"Zora", b"Z\\u006fra")
+    sent = [
+        ("x", message("parcels", {"id": "p1", "customer": SHE, "weight": 1.0})),
+        ("x", message("parcels", {"id": "p2", "customer": "Bo", "weight": 2.0})),
+        ("x", odd),
+        (SHE, message("parcels", {"id": "p7"})),
+        ("x", message("returns", {"return_id": "r1", "id": "p1", "back": "yes"})),
+        ("x", b'{"source": "parcels", "row": {"customer": "' + SHE.encode()),
+        ("x", message("people", {"name": SHE + "2", "street": "Fir"})),
+        ("x", message("people", {"name": "Bo", "street": "a street named " + SHE})),
+    ]
+    bus.publish("shop.events", sent)
+    refused = [
+        Refused(message=Message(partition=0, offset=5, key="x", value=sent[5][1], at_us=0), reason="no event")
+    ]
+    keep_refused(workspace, "shop", "shop.events", refused)
+
+    done = erase(
+        workspace, contract, entity="customer", value=SHE, now=NOON, actor="Ann", bus=bus, wait=lambda _: None
+    )
+
+    assert dict(done.rows)["messages"] == 5
+    assert dict(done.rows)["bus" + QUARANTINE] == 1
+    left = bus.after("shop.events", 0, begin=0, most=100)
+    assert [one.value for one in left] == [b"", sent[1][1], b"", b"", b"", b"", sent[6][1], sent[7][1]]
+    assert [one.offset for one in left] == list(range(8))
+    bus.blank("shop.events", [(0, 6), (0, 7)])  # others' rows that hold her name as a part of theirs
+    assert files_with(tmp_path, SHE) == []
+    took, offsets = [], MemorySnapshots()
+    consumer = consumer_of(
+        bus, workspace, "shop", take=lambda source, rows: took.append((source, len(rows))), offsets=offsets, tell=print
+    )  # fmt: skip
+    while consumer.step(timeout_s=0):
+        pass
+    assert (took, consumer.refused) == ([("parcels", 1)], 0)
+    assert offsets.load("bus/shop.events/0").offset == 8
+    consumer.close()
+    bus.close()
+
+
+def test_a_bus_that_cannot_forget_is_named(tmp_path):
+    """Where the log belongs to a broker, the answer says what was not reached instead of keeping silent."""
+    workspace, contract = filled(tmp_path)
+    bus = MemoryBus()
+    bus.holding = lambda topic, chosen: None
+
+    done = erase(
+        workspace, contract, entity="customer", value=SHE, now=NOON, actor="Ann", bus=bus, wait=lambda _: None
+    )
+
+    assert done.beyond == ("messages of the topic shop.events: this bus forgets by its own retention only",)
+
+
+def test_a_store_that_is_away_is_finished_later(tmp_path):
+    """Rows are gone, the shared store was away: the command failed, and run again it goes on with the store."""
+    workspace, contract = filled(tmp_path)
+    answers = iter([OnlineUnavailable("away"), None])
+
+    def forget(product):
+        error = next(answers)
+        if error is not None:
+            raise error
+
+    said = {"entity": "customer", "value": SHE, "now": NOON, "actor": "Ann", "wait": lambda _: None}
+    with pytest.raises(OnlineUnavailable):
+        erase(workspace, contract, forget=forget, **said)
+    again = erase(workspace, contract, forget=forget, **said)
+
+    assert again.total == 9
+    assert next(answers, "asked twice") == "asked twice"
+    assert len([1 for one in workspace.history("shop") if isinstance(one.event, RowsErased)]) == 1
 
 
 def test_a_living_server_is_waited_for(tmp_path):

@@ -219,7 +219,7 @@ def test_events_by_the_bus_pass_the_door(the_shop, tmp_path):
     """A row from the bus is in the lake and in the features; what is no event is in quarantine with its place."""
     url = f"sqlite:///{tmp_path / 'bus.db'}"
     settings = settings_of({"GEARTRAIN_BUS_URL": url}, workspace=the_shop.root)
-    bus = open_bus(settings)
+    bus = open_bus(settings, publish=True)
     product = the_shop.product.contract.product.name
     source = the_shop.product.contract.data.decisions
     workspace = open_workspace(settings)

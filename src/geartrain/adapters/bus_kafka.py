@@ -8,7 +8,7 @@ is applied once, because state and offset are one commit.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -104,6 +104,17 @@ class KafkaBus:
             raise self._unavailable("Kafka does not answer", topic, str(error)) from error
         finally:
             consumer.close()
+
+    def holding(self, topic: str, chosen: Callable[[Message], bool]) -> None:
+        """None: Kafka takes nothing out of the middle of a log. Retention or compaction does, as its owners set it."""
+
+    def blank(self, topic: str, places: Sequence[tuple[int, int]]) -> None:
+        """Never asked for, since `holding` names no place.
+
+        Raises:
+            BusUnavailable: Always.
+        """
+        raise self._unavailable("Kafka takes no single message out of a log", topic, f"{len(places)} places")
 
     def close(self) -> None:
         """Send what is still on its way."""

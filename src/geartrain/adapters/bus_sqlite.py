@@ -28,6 +28,8 @@ from geartrain.ports.bus import Member, Message
 
 #: How often a reader looks for what other processes wrote.
 _LOOK_S = 0.004
+#: Messages that a search through a topic holds at once.
+_AT_ONCE = 10_000
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]")
 
 _TABLES = """
@@ -117,6 +119,27 @@ class SqliteBus:
             connection.execute("COMMIT")
         return gone
 
+    def holding(self, topic: str, chosen: Callable[[Message], bool]) -> tuple[tuple[int, int], ...]:
+        """Where messages stand that *chosen* says; reads the whole topic, a part at a time."""
+        found: list[tuple[int, int]] = []
+        for partition in self.ends(topic):
+            begin = 0
+            while messages := self.after(topic, partition, begin=begin, most=_AT_ONCE):
+                found += [(partition, one.offset) for one in messages if one.value and chosen(one)]
+                begin = messages[-1].offset + 1
+        return tuple(found)
+
+    def blank(self, topic: str, places: Sequence[tuple[int, int]]) -> None:
+        """Overwrite messages with nothing, in the file and in its write-ahead log."""
+        with self._told(), self._writing, self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "UPDATE messages SET name = '', value = x'' WHERE topic = ? AND part = ? AND place = ?",
+                [(topic, part, place) for part, place in places],
+            )
+            connection.execute("COMMIT")
+            self._empty_log(connection)
+
     def close(self) -> None:
         """Close the connections of every thread."""
         with self._gate:
@@ -157,6 +180,21 @@ class SqliteBus:
     def lock_path(self, topic: str, group: str) -> Path:
         """The file whose lock is the place in *group*."""
         return self._path.with_name(f"{self._path.name}.{_PLAIN.sub('_', f'{topic}.{group}')}.lock")
+
+    def _empty_log(self, connection: sqlite3.Connection) -> None:
+        """Bring the write-ahead log into the file and cut it off: it holds old pages until then."""
+        until = time.monotonic() + self._busy_s
+        while True:
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            if time.monotonic() > until:
+                raise BusUnavailable(
+                    "another process has been reading the bus for too long",
+                    where=str(self._path), found="its write-ahead log still holds old pages",
+                    hint="do it again in a moment",
+                )  # fmt: skip
+            time.sleep(_LOOK_S)
 
     def _commit(self, group: Sequence[_Waiting]) -> None:
         try:
@@ -208,6 +246,7 @@ class SqliteBus:
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
             connection = open_file(self._path, busy_timeout_s=self._busy_s)
+            connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
             self._own.connection = connection
             with self._gate:
                 self._all.append(connection)

@@ -15,6 +15,7 @@ micro-batch touches the keys of many entities at once.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ _SCRIPT = 500
 #: After a failure so long nothing is tried: decisions fall back at once instead of waiting each.
 _PAUSE_S = 0.25
 _MS_US = 1000
+_GLOB = re.compile(r"[*?\[\]\\]")
 
 # ARGV: partition, the offset that must be stored, the offset to store or "", and then of each delivery
 # versions' key, its expiry in ms or "0", mark, event time, arrival, source, number of logs, and of each log
@@ -267,6 +269,31 @@ class RedisFeatures:
             "the store of online features does not answer", where=self._where, found=found,
             hint="check that Redis runs and GEARTRAIN_ONLINE_URL names it; nothing is lost, the bus replays",
         )  # fmt: skip
+
+
+def forget_product(url: str, product: str) -> int:
+    """Delete what Redis holds of a product's online features, whatever the definitions; how many keys.
+
+    Servers begin anew with what the lake still has. Files that Redis keeps hold the old values
+    until Redis writes them again.
+
+    Raises:
+        OnlineUnavailable: Redis does not answer; some of it may still be there.
+    """
+    import redis
+
+    gone = 0
+    pattern = "geartrain:" + _GLOB.sub(r"\\\g<0>", product) + ":*"
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=30.0) as client:
+            for key in client.scan_iter(pattern, count=1000):
+                gone += int(client.unlink(key))
+    except redis.exceptions.RedisError as error:
+        raise OnlineUnavailable(
+            "the store of online features does not answer, and may still hold what was to be forgotten",
+            where=_where(url), found=str(error), hint="run the same command again when Redis is back",
+        ) from error  # fmt: skip
+    return gone
 
 
 def _deliveries(members: Iterable[bytes]) -> list[Delivery]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -29,8 +28,6 @@ from geartrain.serving.requests import EventRequest, decode_body
 MOST_ROWS: Final = 10_000
 #: Deliveries that may wait for the door, which takes one at a time.
 MOST_WAITING: Final = 16
-#: Keys that a process remembers; an older one is a new one again.
-MOST_KEYS: Final = 10_000
 _LONGEST_KEY: Final = 255
 
 _EVENTS = msgspec.json.Decoder(EventRequest)
@@ -38,28 +35,9 @@ _EVENTS = msgspec.json.Decoder(EventRequest)
 
 @dataclass(slots=True, eq=False)
 class _Gate:
-    """What one server has under way: how many deliveries wait, and what came under which key."""
+    """How many deliveries one server has under way."""
 
     waiting: int = 0
-    keys: OrderedDict[tuple[str, str], str] = field(default_factory=OrderedDict)
-
-    def claim(self, product: str, key: str, digest: str) -> None:
-        """Remember that *key* stands for these bytes.
-
-        Raises:
-            Refusal: 409, it stands for others.
-        """
-        known = self.keys.setdefault((product, key), digest)
-        self.keys.move_to_end((product, key))
-        if len(self.keys) > MOST_KEYS:
-            self.keys.popitem(last=False)
-        if known != digest:
-            raise Refusal(
-                409,
-                "http.idempotency-key",
-                "this idempotency key came with other rows before",
-                hint="a key stands for one delivery; take a new one for new rows",
-            )
 
 
 _gates: WeakKeyDictionary[ServingHost, _Gate] = WeakKeyDictionary()
@@ -104,12 +82,30 @@ async def take_events(
         if host.take_events is None:
             raise NotReady("this server takes no events")
         if key is not None:
-            gate.claim(product, key, hashlib.sha256(body).hexdigest())
+            await asyncio.to_thread(_claim, host, product, key, hashlib.sha256(body).hexdigest())
         batch = await asyncio.to_thread(host.take_events, product, request.source, request.rows, host.now())
     finally:
         gate.waiting -= 1
     _count(metrics, product, batch)
     return Reply(status=202, body=msgspec.json.encode(batch))
+
+
+def _claim(host: ServingHost, product: str, key: str, digest: str) -> None:
+    """Let *key* stand for these bytes, before they are taken: a kill in between costs nothing but a key.
+
+    Raises:
+        NotReady: This server keeps no keys.
+        Refusal: 409, it stands for others, whichever process took them.
+    """
+    if host.claim_key is None:
+        raise NotReady("this server keeps no idempotency keys")
+    if not host.claim_key(product, key, digest):
+        raise Refusal(
+            409,
+            "http.idempotency-key",
+            "this idempotency key came with other rows before",
+            hint="a key stands for one delivery; take a new one for new rows",
+        )
 
 
 def _understood(body: bytes) -> EventRequest:

@@ -261,11 +261,11 @@ def erase(
 ) -> Answer:
     """Remove everything that is kept about one person or thing, for good.
 
-    Rows, quarantine, logged decisions, outcomes and kept training rows go; counts and a keyed digest stay
-    in the ledger. A model that has learned from them stays as it is: train again to replace it.
+    Rows, quarantine, logged decisions, outcomes, kept training rows, shared features and messages of the
+    embedded bus go; counts and a keyed digest stay in the ledger. A model that has learned from them stays as it is: train again to replace it.
     """
     from geartrain.engine.erasing import erase as remove
-    from geartrain.wiring import forget_online
+    from geartrain.wiring import forget_online, open_bus
 
     column, sign, value = entity.partition("=")
     if not sign or not column or not value:
@@ -273,15 +273,22 @@ def erase(
     if not yes:
         raise click.UsageError("this cannot be undone; give --yes to do it")
     product = loaded(folder)
-    done = remove(
-        opened(workspace),
-        product.contract,
-        entity=column,
-        value=value,
-        now=moment_of(now),
-        actor=person,
-        forget=lambda name: forget_online(settings(workspace), name),
-    )
+    where = settings(workspace)
+    bus = open_bus(where)
+    try:
+        done = remove(
+            opened(workspace),
+            product.contract,
+            entity=column,
+            value=value,
+            now=moment_of(now),
+            actor=person,
+            forget=lambda name: forget_online(where, name),
+            bus=bus,
+        )
+    finally:
+        if bus is not None:
+            bus.close()
     lines = [f"{count:>8,}  {place}" for place, count in done.rows]
     if done.total:
         lines = [f"{done.total:,} rows about this {column} were erased for good:", *lines]
@@ -291,6 +298,7 @@ def erase(
         lines.append(f"{len(done.snapshots)} snapshots can no longer be rebuilt:")
         lines += [f"  {one[:12]}" for one in done.snapshots]
         lines.append("hint: models that learned from these rows stay; `geartrain retrain` replaces them")
+    lines += [f"not reached: {one}" for one in done.beyond]
     return Answer(
         schema="data-erase/1",
         ok=True,

@@ -118,12 +118,12 @@ def _bus(where: Settings) -> str:
 
     bus = open_bus(where)
     if bus is None:
-        return "none; events come by `geartrain ingest` and POST /events (GEARTRAIN_BUS_URL names one)"
+        return "nobody has published to it; events come by `geartrain ingest` and POST /events"
     try:
         bus.ends("geartrain.doctor")
     finally:
         bus.close()
-    return f"{_address(where.bus_url)} answers"
+    return f"{_address(where.bus_url)} answers" if where.bus_url else "bus.db of the workspace answers"
 
 
 def _online(where: Settings) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from geartrain.errors import BusUnavailable, GeartrainError, OnlineUnavailable
+from geartrain.errors import BusUnavailable, GeartrainError, OnlineUnavailable, WorkspaceBusy
 from geartrain.ports.bus import Bus, Message, Subscription
 from geartrain.ports.online_store import Arrived, OnlineStore
 
@@ -201,11 +201,17 @@ class Consumer:
         self._committed_at = monotonic()
 
     def run(self, ending: Event) -> None:
-        """Go on until *ending* is set, then commit and leave; outages are waited out."""
+        """Go on until *ending* is set, then commit and leave; outages are waited out.
+
+        Where a group has room for one member only, the others stand by, and one of them takes
+        over when that one has gone.
+        """
         away = ""
         while not ending.is_set():
             try:
                 self.step(timeout_s=0.2)
+            except WorkspaceBusy:
+                ending.wait(self._pace.pause_s)
             except GeartrainError as error:
                 self._leave(sound=False)
                 if away != error.message:
@@ -271,6 +277,8 @@ class Consumer:
         events: list[tuple[Message, Arrived]] = []
         refused: list[Refused] = []
         for message in messages:
+            if not message.value:
+                continue  # a tombstone: somebody was forgotten here
             found = self._decode(message)
             if isinstance(found, str):
                 refused.append(Refused(message=message, reason=found))

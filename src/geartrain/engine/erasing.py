@@ -26,14 +26,17 @@ from geartrain.data.checks import out_of_nested
 from geartrain.data.documents import read_documents
 from geartrain.data.door import ROW
 from geartrain.domain.columns import texts_of
-from geartrain.domain.contract import Contract, SourceKind, SourceTerms
+from geartrain.domain.contract import Contract, DataTerms, SourceKind, SourceTerms
 from geartrain.domain.events import RowsErased, SnapshotTaken
+from geartrain.engine.bus_door import BUS, topic_of
 from geartrain.engine.counting import FOLDER as COUNTS
+from geartrain.engine.erasing_messages import Messages, Wanted, find_messages
 from geartrain.engine.ingesting import QUARANTINE
 from geartrain.engine.logbook import DECISIONS, SHADOWS
 from geartrain.engine.rows import OUTCOMES, data_of, frame_of, table_of
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import ProductUnknown, WorkspaceBusy
+from geartrain.ports.bus import Bus
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 from geartrain.serving.journal import LoggedDecision, framed, left_behind, read_records
 
@@ -51,6 +54,7 @@ class Erased:
         rows: How many were removed, by where they lay.
         snapshots: Those that held them, which can no longer be rebuilt.
         known: Whether nothing was left to remove and an earlier erasure of the same entity is on record.
+        beyond: What may still name it where nobody here can remove it, in words.
     """
 
     entity: str
@@ -58,6 +62,7 @@ class Erased:
     rows: tuple[tuple[str, int], ...]
     snapshots: tuple[str, ...]
     known: bool = False
+    beyond: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -81,12 +86,14 @@ class _Found:
         places: By table, the column and the values that name its rows there, in the order of removal.
         counts: By place, how many rows.
         blobs: Kept frames of rows that hold it.
+        messages: Where messages about it stand on the bus.
         known_from: The earliest arrival and its event time of every row, for the snapshots.
     """
 
     places: tuple[tuple[str, str, frozenset[str]], ...]
     counts: tuple[tuple[str, int], ...]
     blobs: tuple[str, ...]
+    messages: Messages
     arrivals: tuple[tuple[datetime, datetime], ...]
 
 
@@ -99,24 +106,28 @@ def erase(
     now: datetime,
     actor: str,
     forget: Callable[[str], object] = lambda _product: None,
+    bus: Bus | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> Erased:
     """Remove every row of the product in which the column *entity* has *value*, and all that hangs on it.
 
-    *forget* removes what servers have saved of the product's online features; they make it
-    anew from the lake, and living ones do so when they read the record. May be repeated: after a kill the same call finishes what was begun, and where nothing is
+    *forget* removes what servers have saved of the product's online features, in files and in
+    the store that they share; they make it anew from the lake, and living ones do so when they
+    read the record. *bus* is where messages about it become tombstones. May be repeated: after a kill the same call finishes what was begun, and where nothing is
     left it says so and writes nothing down.
 
     Raises:
         ProductUnknown: No source has such a column.
         WorkspaceBusy: A server holds decisions about it that are not in the lake yet; try again.
+        BusUnavailable: The bus does not answer; nothing was removed, or try again.
+        OnlineUnavailable: The shared store does not; the same call finishes the work later.
     """
     product = contract.product.name
     columns = _columns(contract, entity)
     who = hmac.new(workspace.signing_key(), f"{product}|{entity}|{value}".encode(), sha256).hexdigest()
     held_by_servers = _empty_journal(workspace.root / "journal", product, entity, value, wait)
     plan_file = workspace.root / PLANS / f"{who}.json"
-    found = _find(workspace, contract, columns, entity, value)
+    found = _find(workspace, contract, columns, entity, value, bus)
     before = [
         one.event
         for one in workspace.history(product)
@@ -124,8 +135,12 @@ def erase(
     ]
     resumed = plan_file.exists()
     plan = _plan(workspace, product, plan_file, found, erasure=len(before) + 1, journal=held_by_servers)
+    beyond = (found.messages.beyond,) if found.messages.beyond else ()
     if plan is None:
-        return Erased(entity=entity, who=who, rows=(), snapshots=(), known=bool(before))
+        return Erased(entity=entity, who=who, rows=(), snapshots=(), known=bool(before), beyond=beyond)
+    if bus is not None and found.messages.places:
+        # Before the lake: what a consumer reads from here on brings nobody back.
+        bus.blank(topic_of(product), found.messages.places)
     for digest in found.blobs:
         workspace.blobs.erase(digest)
     for table, column, values in found.places:
@@ -148,7 +163,7 @@ def erase(
     workspace.record_once(product, [event], now=now, actor=actor)
     forget(product)
     plan_file.unlink(missing_ok=True)
-    return Erased(entity=entity, who=who, rows=event.rows, snapshots=event.snapshots)
+    return Erased(entity=entity, who=who, rows=event.rows, snapshots=event.snapshots, beyond=beyond)
 
 
 def lost_snapshots(workspace: Workspace, product: str) -> frozenset[str]:
@@ -194,7 +209,12 @@ def _columns(contract: Contract, entity: str) -> dict[str, str]:
 
 
 def _find(
-    workspace: Workspace, contract: Contract, columns: Mapping[str, str], entity: str, value: str
+    workspace: Workspace,
+    contract: Contract,
+    columns: Mapping[str, str],
+    entity: str,
+    value: str,
+    bus: Bus | None,
 ) -> _Found:
     """Every row about the entity, and what is to be removed in which order."""
     product, data = contract.product.name, data_of(contract)
@@ -238,16 +258,16 @@ def _find(
         if ids:
             first.append((table_of(product, name), "decision_id", ids))
             counts[name] = len(ids)
-    for source in data.sources:
-        column = columns.get(source.name, source.decision_key if source.kind is SourceKind.LABELS else None)
-        values = frozenset({value}) if source.name in columns else names
-        if column is None or not values:
-            continue
-        table = table_of(product, source.name) + QUARANTINE
-        ids = _quarantined(workspace, table, source, column, values)
-        if ids:
-            first.append((table, ID, ids))
-            counts[source.name + QUARANTINE] = len(ids)
+    meant = _meant(data, columns, value, names)
+    for name, ids in _refused(workspace, product, data, meant):
+        first.append((table_of(product, name) + QUARANTINE, ID, ids))
+        counts[name + QUARANTINE] = len(ids)
+    messages = find_messages(workspace, contract, bus, meant)
+    if messages.quarantined:
+        first.append((table_of(product, BUS) + QUARANTINE, BATCH, messages.quarantined))
+        counts[BUS + QUARANTINE] = len(messages.quarantined)
+    if messages.places:
+        counts["messages"] = len(messages.places)
     blobs = tuple(_frames(workspace, set(columns.values()), value, data.decisions.key, names))
     if blobs:
         counts["kept frames"] = len(blobs)
@@ -257,8 +277,32 @@ def _find(
         places=(*first, *last),
         counts=tuple(sorted(counts.items())),
         blobs=blobs,
+        messages=messages,
         arrivals=tuple(arrivals),
     )
+
+
+def _meant(data: DataTerms, columns: Mapping[str, str], value: str, keys: frozenset[str]) -> Wanted:
+    """For each source the column that tells whose a row is: the entity's own, or its decisions' in labels."""
+    own = {one.name: (columns[one.name], frozenset({value})) for one in data.sources if one.name in columns}
+    labels = {
+        one.name: (one.decision_key, keys)
+        for one in data.sources
+        if one.name not in columns and one.kind is SourceKind.LABELS and one.decision_key is not None and keys
+    }
+    return own | labels
+
+
+def _refused(
+    workspace: Workspace, product: str, data: DataTerms, meant: Wanted
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """The rows of each source that wait in quarantine and are about the entity."""
+    for source in data.sources:
+        if source.name in meant:
+            table = table_of(product, source.name) + QUARANTINE
+            ids = _quarantined(workspace, table, source, *meant[source.name])
+            if ids:
+                yield source.name, ids
 
 
 def _rows_with(workspace: Workspace, table: str, column: str, values: frozenset[str]) -> pl.DataFrame:

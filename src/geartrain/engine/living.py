@@ -47,6 +47,7 @@ from geartrain.engine.workspace import Workspace
 from geartrain.errors import BundleTampered, GeartrainError, ProductUnknown
 from geartrain.monitoring.profile import from_bytes
 from geartrain.ports.bus import Bus
+from geartrain.ports.delivery_keys import DeliveryKeys
 from geartrain.ports.online_store import Snapshots
 from geartrain.release.state import Judged, ReleaseRecord, ReleaseState
 from geartrain.serving.host import FeatureSkew, OutcomeStatus, ServingHost
@@ -87,7 +88,9 @@ class Living:
     *session* makes the journal's names unique over the life of the workspace. *tell* gets
     a line for whoever reads the server's log. *only* names the products to serve; empty
     serves all that were ever adopted here. *snapshots* keep the features' state over restarts,
-    *shared* opens a store for replicas instead, and *bus* brings events.
+    *shared* opens a store for replicas instead, and *open_bus* the bus that brings
+    events, None as long as there is none; *keys* remember what
+    idempotency keys stand for.
 
     Attributes:
         host: What the HTTP floor speaks to.
@@ -105,14 +108,17 @@ class Living:
         limits: LogLimits | None = None,
         snapshots: Snapshots | None = None,
         shared: OpenShared | None = None,
-        bus: Bus | None = None,
+        open_bus: Callable[[], Bus | None] = lambda: None,
+        keys: DeliveryKeys | None = None,
     ) -> None:
         self._workspace = workspace
         self._now = now
         self._tell = tell
         self._only = frozenset(only)
         self._books = RLock()
-        self._snapshots, self._shared, self._bus = snapshots, shared, bus
+        self._snapshots, self._shared, self._open_bus = snapshots, shared, open_bus
+        self._bus: Bus | None = None
+        self._keys = keys
         self._consumers: dict[str, Thread] = {}
         self._products: dict[str, _Living] = {}
         self._encodings: dict[str, Encoding] = {}
@@ -128,6 +134,7 @@ class Living:
             new_id=new_id,
             record_outcomes=self._record_outcomes,
             take_events=self._take_events,
+            claim_key=None if keys is None else self._claim_key,
             find_decision=self._find_decision,
             promises=self._promises,
             staleness=self._staleness,
@@ -158,6 +165,8 @@ class Living:
             self._bus.close()
         if self._snapshots is not None:
             self._snapshots.close()
+        if self._keys is not None:
+            self._keys.close()
 
     def contract(self, product: str) -> Contract:
         """The contract of the release that answers for *product*.
@@ -210,11 +219,14 @@ class Living:
         self._consume()
 
     def _consume(self) -> None:
-        """Read the bus for each product that answers."""
-        if self._bus is None or self._snapshots is None:
+        """Read the bus, as soon as there is one, for each product that answers."""
+        if self._snapshots is None or self._follower is None:
+            return
+        self._bus = self._bus or self._open_bus()
+        if self._bus is None:
             return
         for product, living in self._products.items():
-            if product in self._consumers or self._follower is None:
+            if product in self._consumers:
                 continue
 
             def take(source: str, rows: Sequence[RawRow], living: _Living = living) -> Batch:
@@ -401,6 +413,10 @@ class Living:
         rows = rows_with_truth(living.contract, news, row_of, held=keys)
         if rows:
             living.features.take(source.name, rows, now=self._now())
+
+    def _claim_key(self, product: str, key: str, digest: str) -> bool:
+        assert self._keys is not None
+        return self._keys.claim(product, key, digest, now=self._now())
 
     def _take_events(self, product: str, source: str, rows: Sequence[RawRow], now: datetime) -> Batch:
         return self._living(product).features.take(source, rows, now=now)

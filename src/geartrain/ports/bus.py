@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What was published, where it stands.
+    """What was published, where it stands. One without a value is a tombstone: it says nothing, and is passed over.
 
     Attributes:
         offset: Its place in the partition; later messages have higher ones.
@@ -58,7 +58,7 @@ class Subscription(Protocol):
 
 
 class Bus(Protocol):
-    """Topics of partitions; a message that was acknowledged is kept and is never changed."""
+    """Topics of partitions; a message that was acknowledged is kept and is never changed, but to forget somebody."""
 
     def publish(self, topic: str, messages: Sequence[tuple[str, bytes]]) -> tuple[tuple[int, int], ...]:
         """Append messages, each a key and a value; durable when it returns.
@@ -81,6 +81,23 @@ class Bus(Protocol):
 
     def ends(self, topic: str) -> Mapping[int, int]:
         """For each partition the offset that the next message will get, at least."""
+
+    def holding(self, topic: str, chosen: Callable[[Message], bool]) -> tuple[tuple[int, int], ...] | None:
+        """Partition and offset of every message for which *chosen* says so.
+
+        None where no message can be taken out of the middle of the log: whoever runs the bus
+        has to say when old ones go.
+
+        Raises:
+            BusUnavailable: The bus does not answer.
+        """
+
+    def blank(self, topic: str, places: Sequence[tuple[int, int]]) -> None:
+        """Make tombstones of the messages at *places*: key and value are gone, bytes and all; offsets stay.
+
+        Raises:
+            BusUnavailable: They may still be there; do it again.
+        """
 
     def close(self) -> None:
         """Let go of the bus."""

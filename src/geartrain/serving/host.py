@@ -37,6 +37,8 @@ class OutcomeStatus(StrEnum):
 
 RecordOutcomes = Callable[[str, Sequence[Outcome]], Sequence[OutcomeStatus]]
 TakeEvents = Callable[[str, str, Sequence[RawRow], datetime], Batch]
+#: Whether a product's idempotency key stands for the delivery of a digest; it does from then on.
+ClaimKey = Callable[[str, str, str], bool]
 FindDecision = Callable[[str, str], Decision | None]
 Promises = Callable[[str], Sequence[tuple[Clause, Finding | None]]]
 Staleness = Callable[[str, datetime], float | None]
@@ -64,7 +66,7 @@ class ServingHost:
 
     The callables may be called from any thread. *record_outcomes* only sees outcomes of
     decisions that were made here; *take_events* checks and stores rows of an event
-    source and updates the online features; *find_decision* looks into the lake.
+    source and updates the online features, *claim_key* remembers what idempotency keys stand for; *find_decision* looks into the lake.
 
     Attributes:
         log: The prediction log.
@@ -80,6 +82,7 @@ class ServingHost:
         new_id: Callable[[], str],
         record_outcomes: RecordOutcomes,
         take_events: TakeEvents | None = None,
+        claim_key: ClaimKey | None = None,
         find_decision: FindDecision | None = None,
         promises: Promises | None = None,
         staleness: Staleness | None = None,
@@ -90,6 +93,7 @@ class ServingHost:
         self.new_id = new_id
         self.record_outcomes = record_outcomes
         self.take_events = take_events
+        self.claim_key = claim_key
         self._find_decision = find_decision
         self._promises = promises
         self._staleness = staleness

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from threading import Condition
 from zlib import crc32
@@ -49,6 +50,23 @@ class MemoryBus:
     def held(self, topic: str) -> list[list[Message]]:
         """The messages of each partition."""
         return self.topics.setdefault(topic, [[] for _ in range(self._partitions)])
+
+    def holding(self, topic: str, chosen: Callable[[Message], bool]) -> tuple[tuple[int, int], ...]:
+        """Where messages stand that *chosen* says."""
+        with self.news:
+            return tuple(
+                (one.partition, one.offset)
+                for part in self.held(topic)
+                for one in part
+                if one.value and chosen(one)
+            )
+
+    def blank(self, topic: str, places: Sequence[tuple[int, int]]) -> None:
+        """Make tombstones of messages."""
+        with self.news:
+            for part, place in places:
+                held = self.held(topic)[part]
+                held[place] = replace(held[place], key="", value=b"")
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -122,6 +140,7 @@ def check_bus(make: Callable[[], Bus], *, one_member: bool = True) -> None:
         _check_groups,
         _check_threads,
         _check_leaving,
+        _check_forgetting,
     ]
     for check in (*checks, *([_check_alone] if one_member else [])):
         bus = make()
@@ -206,6 +225,20 @@ def _check_leaving(bus: Bus) -> None:
     assert subscription.partitions() == frozenset(reader.gains), "it can be asked what is ours"
     subscription.close()
     assert sorted(reader.losses) == sorted(reader.gains), "who leaves loses everything, and is told so"
+
+
+def _check_forgetting(bus: Bus) -> None:
+    bus.publish("forget", [("her", b"one"), ("him", b"two"), ("her", b"three")])
+    places = bus.holding("forget", lambda message: message.key == "her")
+    if places is None:  # such a bus forgets by its own rules only
+        return
+    assert len(places) == 2, "every message that is meant is found"
+    bus.blank("forget", places)
+    assert bus.holding("forget", lambda message: message.key == "her") == (), "and is found no more"
+    found = read_messages(bus, "forget", wanted=3)
+    assert sorted((one.key, one.value) for one in found) == [("", b""), ("", b""), ("him", b"two")], (
+        "a tombstone keeps its place and says nothing; the others are as they were"
+    )
 
 
 def _check_alone(bus: Bus) -> None:

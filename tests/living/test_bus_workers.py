@@ -1,0 +1,119 @@
+"""Several workers and one bus: each event once, whoever reads, also when the reader is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from geartrain.engine.bus_door import topic_of
+from geartrain.engine.rows import frame_of, table_of
+from geartrain.serving.lanes import Ask, answer
+from geartrain.wiring import Settings, build_host, open_bus
+
+NAME = "shop"
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    ready = root.with_name(f"ready-{time.monotonic_ns()}")
+    arguments = ["serve", "-w", str(root), "--port", "0", "--ready-file", str(ready)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "geartrain", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        until(lambda: ready.exists() or process.poll() is not None)
+        yield process, ready.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(condition: Callable[[], object], *, within_s: float = 60.0) -> None:
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_the_bus_of_two_servers_counts_each_event_once(the_shop):
+    """Nothing is set or started: both read the workspace's own bus in turn, and the death of one loses and doubles nothing."""
+    bus = open_bus(Settings(root=the_shop.root), publish=True)
+    sent = 0
+
+    def publish(count: int) -> None:
+        nonlocal sent
+        moment = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        rows = [
+            {"click_id": f"b{number}", "visitor": f"w{number % 7}", "weight": 1.0, "at": moment}
+            for number in range(sent, sent + count)
+        ]
+        sent += count
+        bus.publish(
+            topic_of(NAME),
+            [(row["visitor"], json.dumps({"source": "clicks", "row": row}).encode()) for row in rows],
+        )
+
+    def arrived() -> Counter[str]:
+        held = frame_of(the_shop.workspace().lake.scan(table_of(NAME, "clicks"), columns=("click_id",)))
+        return Counter(one for one in held["click_id"].to_list() if one.startswith("b"))
+
+    with serving(the_shop.root) as (first, _), serving(the_shop.root) as (second, _):
+        publish(40)
+        until(lambda: len(arrived()) == sent)
+        lock = next(the_shop.root.glob("bus.db.*.lock"))
+        reader = int(lock.read_text())
+        assert reader in {first.pid, second.pid}
+        publish(400)
+        until(lambda: len(arrived()) > 40)
+        os.kill(reader, signal.SIGKILL)
+        publish(40)
+        until(lambda: len(arrived()) == sent)
+        assert int(lock.read_text()) == ({first.pid, second.pid} - {reader}).pop()
+        publish(7)
+        until(lambda: len(arrived()) == sent)
+
+    assert set(arrived().values()) == {1}
+    living = build_host(Settings(root=the_shop.root), tell=print)
+    living.look()
+    lane = living.host.lane(NAME)
+    rows = tuple({"visit_id": f"x{n}", "visitor": f"w{n}", "pages": 3.0, "device": "phone"} for n in range(7))
+    names = tuple(row["visit_id"] for row in rows)
+    records = answer(lane, [Ask(rows=rows, ids=names, keys=names)], datetime.now(UTC))
+    place = next(i for i, one in enumerate(lane.champion.columns) if "count_7d" in one)
+    living.end()
+    assert sum(one.features[place] for given in records for one in given) == sent
+    bus.close()
+
+
+def test_an_idempotency_key_is_known_to_every_worker_and_after_a_restart(the_shop):
+    """The key that one server took means the same to the other, and to the next one."""
+    moment = datetime.now(UTC).isoformat()
+
+    def body(name: str) -> dict[str, object]:
+        return {"source": "clicks", "rows": [{"click_id": name, "visitor": "w", "weight": 1.0, "at": moment}]}
+
+    said = {"headers": {"idempotency-key": "order-1"}}
+    path = f"/v1/products/{NAME}/events"
+    with serving(the_shop.root) as (_, one), serving(the_shop.root) as (_, two):
+        codes = [
+            httpx.post(one + path, json=body("k1"), **said).status_code,
+            httpx.post(two + path, json=body("k1"), **said).status_code,
+            httpx.post(two + path, json=body("k2"), **said).status_code,
+        ]
+    with serving(the_shop.root) as (_, one):
+        codes += [httpx.post(one + path, json=body(name), **said).status_code for name in ("k1", "k2")]
+
+    assert codes == [202, 202, 409, 202, 409]
+    held = frame_of(the_shop.workspace().lake.scan(table_of(NAME, "clicks")))["click_id"].to_list()
+    assert (held.count("k1"), held.count("k2")) == (1, 0)
