@@ -124,7 +124,12 @@ def test_late_doubled_and_shuffled_streams_say_what_ordered_ones_say(events, dat
         (b'{"source": "paid", "event_time_us": 1.5, "row": {}}', "event_time_us"),
         (b'{"source": "paid", "event_time_us": 1, "row": {"amount": NaN}}', "no event"),
         (b'{"source": "paid", "event_time_us": 1, "row": {"card": "\xff"}}', "no event"),
-        (b'{"source": "paid", "event_time_us": -1, "row": {}}', "before 1970"),
+        (b'{"source": "paid", "event_time_us": -1, "row": {}}', "before 1971"),
+        (paid(1, at_us=0), "before 1971"),
+        (
+            b'{"source": "paid", "event_time_us": 1799999000000000, "row": {"id": 1, "amount": 5, "amount": 7}}',
+            "a key stands twice in the message: amount",
+        ),
         (paid(1, at_us=4_070_908_800_000_000), "ahead"),
         (paid(1, arrival_us=NOW_US + 2 * AHEAD_US), "ahead"),
         (b'{"source": "paid", "event_time_us": 99999999999999999999, "row": {}}', "event_time_us"),
@@ -142,9 +147,8 @@ def test_a_poisonous_message_goes_to_quarantine_and_the_next_is_read(value, reas
 
 
 def test_rows_of_odd_values_are_taken_as_the_rule_says():
-    """Doubled names, numbers as text, huge and nested values: no crash, and missing where no number is."""
+    """Numbers as text, huge and nested values: no crash, and missing where no number is."""
     odd = [
-        b'{"source": "paid", "event_time_us": 1799999000000000, "row": {"id": 1, "card": "a", "amount": 5, "amount": 7}}',
         paid(2, amount="12"), paid(3, amount={"eur": 5}), paid(4, amount=10**400), paid(5, amount=True),
         paid(6, card=["a"]), paid(7, card=None), paid(8, card="x" * 1_000_000),
         encode_event("nobody", {"id": 1}, event_time_us=NOW_US), encode_event("paid", {"card": "a"}, event_time_us=NOW_US),
@@ -154,7 +158,7 @@ def test_rows_of_odd_values_are_taken_as_the_rule_says():
 
     assert not refused
     found = read(store)
-    assert (found["card_count"], found["card_sum"]) == (5.0, 8.0)
+    assert (found["card_count"], found["card_sum"]) == (4.0, 1.0)
     assert read(store, "x" * 1_000_000)["card_count"] == 1.0
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from geartrain.data.documents import repeated_key
 from geartrain.engine.consuming import Consumer, Pace, Refused
 from geartrain.engine.ingesting import QUARANTINE
 from geartrain.engine.rows import table_of
@@ -74,6 +75,9 @@ def decode_row(message: Message) -> Arrived | str:
         sent = _DECODER.decode(message.value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"no event: {error}"
+    twice = repeated_key(message.value, {"source": sent.source, "row": sent.row})
+    if twice is not None:
+        return f"a key stands twice in the message, and nobody knows which value was meant: {twice}"
     return Arrived(
         source=sent.source,
         event_time_us=message.at_us,

@@ -17,12 +17,15 @@ from typing import Any
 
 import msgspec
 
+from geartrain.data.documents import repeated_key
 from geartrain.errors import BusUnavailable, GeartrainError, OnlineUnavailable, WorkspaceBusy
 from geartrain.ports.bus import Bus, Message, Subscription
 from geartrain.ports.online_store import Arrived, OnlineStore
 
 #: An event may be this much ahead of the bus's clock; more is a clock that is wrong.
 AHEAD_US = 300_000_000
+#: 1971: an earlier time is a clock that was never set, here as at the door.
+FIRST_US = 31_536_000_000_000
 #: What a message that cannot be used may raise when it is applied.
 _UNUSABLE = (TypeError, ValueError, ArithmeticError, LookupError)
 
@@ -71,10 +74,20 @@ def decode_event(message: Message) -> Arrived | str:
         told = _DECODER.decode(message.value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"no event: {error}"
+    envelope: dict[str, object] = {
+        "source": told.source,
+        "event_time_us": told.event_time_us,
+        "row": told.row,
+    }
+    if told.arrival_time_us is not None:
+        envelope["arrival_time_us"] = told.arrival_time_us
+    twice = repeated_key(message.value, envelope)
+    if twice is not None:
+        return f"a key stands twice in the message: {twice}"
     arrival_us = message.at_us if told.arrival_time_us is None else told.arrival_time_us
     for name, time_us in (("event_time_us", told.event_time_us), ("arrival_time_us", arrival_us)):
-        if time_us < 0:
-            return f"{name} lies before 1970"
+        if time_us < FIRST_US:
+            return f"{name} cannot be true, it lies before 1971"
         if time_us > message.at_us + AHEAD_US:
             ahead_s = (time_us - message.at_us) / 1e6
             return f"{name} is {ahead_s:.0f} s ahead of the bus's clock: a clock is wrong"
