@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from geartrain.engine import counting
 from geartrain.engine.adopted import read_contract_text
 from geartrain.engine.costs_counted import count_costs, counted_costs, key_of_count
 from geartrain.engine.costs_over_time import Step, costs_over_time, on_the_line
@@ -60,6 +61,12 @@ data:
         at: {type: timestamp}
 team: {product: [Pia], domain: [Dan], engineering: [Eva], science: [Sam]}
 """
+
+
+@pytest.fixture(autouse=True)
+def counts_are_waited_for(monkeypatch):
+    """What is counted is asked here, not how long a page waits for it."""
+    monkeypatch.setattr(counting, "WAIT_S", 60.0)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from geartrain.domain.accounts import Account
+from geartrain.engine import counting
 from geartrain.engine.folders import remember_folder
 from geartrain.engine.products import load_product
 from geartrain.testing.accounts import MemoryAccounts
@@ -40,6 +41,12 @@ def _load() -> ModuleType:
 
 
 shop = _load()
+
+
+@pytest.fixture(autouse=True)
+def counts_are_waited_for(monkeypatch):
+    """Most tests ask what a count says, not what is shown while it is being made."""
+    monkeypatch.setattr(counting, "WAIT_S", 60.0)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
 """Over time: costs by day from the log, zoomed by address, with what happened; never retraining from the first release."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 
 import numpy as np
 import polars as pl
@@ -9,11 +11,14 @@ import pytest
 
 from geartrain.domain.events import Refused, StageEntered
 from geartrain.domain.release import ReleaseStage
+from geartrain.engine import costs_counted, counting, feeds_counted
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.releasing import releases
 from geartrain.features.encoding import encode
 from geartrain.stats.deciding import decide
 from geartrain.stats.onnx_model import OnnxModel
+from geartrain.web.app import create_room
+from geartrain.wiring import Settings, open_workspace
 
 AT = "/products/shop/over-time"
 
@@ -125,3 +130,49 @@ def test_only_who_is_signed_in_looks(team):
     """The page and its twin are for those who were let in."""
     assert team.browser().get(AT).status_code == 303
     assert team.browser().get(f"{AT}.json").status_code == 401
+
+
+@pytest.mark.parametrize("page", ["over-time", "feeds"])
+def test_nobody_waits_for_the_first_count(team, both, page, monkeypatch):
+    """While the first count is being made page and twin say so, at once; without a script the page renews itself too."""
+    log_visits(team, both[-1])
+    asked_for, at = Event(), f"/products/shop/{page}"
+    for module, name in ((costs_counted, "count_costs"), (feeds_counted, "count_feeds")):
+        monkeypatch.setattr(module, name, _held_back(getattr(module, name), asked_for))
+    monkeypatch.setattr(counting, "WAIT_S", 0.01)
+    browser = team.signed_in("Visitor Vera")
+    try:
+        shown = browser.page(at)
+        assert "being counted for the first time" in shown
+        assert '<noscript><meta http-equiv="refresh"' in shown
+        assert "data-renew" in shown
+        assert browser.twin(at)["being_counted"]
+    finally:
+        asked_for.set()
+    monkeypatch.setattr(counting, "WAIT_S", 60.0)
+    assert not browser.twin(at)["being_counted"]
+    counted = browser.page(at)
+    assert "data-renew" not in counted
+    assert "http-equiv" not in counted
+
+
+def _held_back(count, until):
+    def held(*told, **named):
+        assert until.wait(60)
+        return count(*told, **named)
+
+    return held
+
+
+def test_a_room_that_begins_again_reads_what_was_counted(team, both, monkeypatch):
+    """Counts outlast the room: another one over the same workspace counts nothing that was counted before."""
+    log_visits(team, both[-1])
+    first = team.signed_in("Visitor Vera").twin(AT)
+
+    def never(*_told, **_named):
+        raise AssertionError("counted twice")
+
+    monkeypatch.setattr(costs_counted, "count_costs", never)
+    again = replace(team.room, workspace=open_workspace(Settings(root=team.root)))
+    team.app = create_room(again)
+    assert team.signed_in("Visitor Vera").twin(AT)["counted_at"] == first["counted_at"]

@@ -22,8 +22,8 @@ from geartrain.domain.digest import digest_bytes
 
 #: The folder of counts, below the workspace's root.
 FOLDER = "counts"
-#: The first look waits so long for its count, a later one so long before it shows the older count.
-FIRST_WAIT_S, LATER_WAIT_S = 4.0, 0.08
+#: A look waits so long for its count: then the first says that it is being made, a later one shows the older count.
+WAIT_S = 0.08
 #: A count that took longer than this rests for so many times as long before it is made again.
 LONG_S, REST = 1.0, 20.0
 
@@ -48,7 +48,7 @@ def counted(file: Path, key: str, make: Callable[[], bytes]) -> tuple[bytes | No
     if held is not None and held.took_s > LONG_S and time.time() - held.made_at < REST * held.took_s:
         return held.content, False
     try:
-        return _begun(file, key, make).result(timeout=FIRST_WAIT_S if held is None else LATER_WAIT_S), True
+        return _begun(file, key, make).result(timeout=WAIT_S), True
     except TooSlow:
         return (held.content if held else None), False
 

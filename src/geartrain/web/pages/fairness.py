@@ -144,6 +144,7 @@ class FairnessView:
 
     Attributes:
         subject: The release whose evidence is shown; None where no release was judged.
+        being_counted: Whether live decisions are looked at for the first time: ask again in a moment.
         why_not_live: Why nothing is known about live decisions; empty where something is.
         excluded: What cannot hold together, in sentences.
         every: Whether every quantity is shown, or only those that are promised.
@@ -159,6 +160,7 @@ class FairnessView:
     live_rows: int
     live_unanswered: int
     live_current: bool
+    being_counted: bool
     why_not_live: str
     promises: tuple[Promised, ...]
     excluded: tuple[str, ...]
@@ -177,9 +179,7 @@ def fairness_view(asked: Asked) -> FairnessView:
     live, current, why = None, True, ""
     if clauses and record is not None and record.id == state.champion and contract.data is not None:
         live, current = live_groups(asked.workspace, contract, record.id, now=asked.now)
-        why = (
-            live.reason if live else "the latest decisions are being looked at for the first time; look again"
-        )
+        why = live.reason if live else "the latest decisions are being looked at"
     elif clauses:
         why = "no release is live"
     every = asked.query.get("show") == "all"
@@ -194,6 +194,7 @@ def fairness_view(asked: Asked) -> FairnessView:
         live_rows=live.rows if live else 0,
         live_unanswered=live.unanswered if live else 0,
         live_current=current,
+        being_counted=live is None and not current,
         why_not_live=why,
         promises=tuple(_promised(one, report, live) for one in clauses),
         excluded=tuple(f"{one.sentence[0].upper()}{one.sentence[1:]}." for one in report.impossible)

@@ -108,6 +108,7 @@ class FeedsView:
         labels: How the truth about logged decisions comes; None where no decision is logged.
         every: Whether all days are drawn.
         longer: Whether there are more days than are drawn.
+        being_counted: Whether the first count ever is being made: ask again in a moment.
     """
 
     now: datetime
@@ -118,6 +119,7 @@ class FeedsView:
     longer: bool
     counted_at: datetime | None
     current: bool
+    being_counted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +206,7 @@ def feeds_view(asked: Asked) -> FeedsView:
         longer=any(_longer(one) for one in counts.feeds) if counts else False,
         counted_at=counts.counted_at if counts else None,
         current=current,
+        being_counted=counts is None and not current,
     )
 
 

@@ -92,6 +92,7 @@ class OverTimeView:
         labels: The share of each day's decisions of which the truth is known; None where all are.
         unsaid: What cannot be said, and why: a policy or a slice, a reason.
         current: Whether everything that is in the lake now is counted.
+        being_counted: Whether the first count ever is being made: ask again in a moment.
     """
 
     currency: str
@@ -117,6 +118,7 @@ class OverTimeView:
     events_in_all: int
     counted_at: datetime | None
     current: bool
+    being_counted: bool
     wrong: str
 
 
@@ -179,6 +181,7 @@ def over_time_view(asked: Asked) -> OverTimeView:
         events_in_all=len(events),
         counted_at=counted.counted_at if counted else None,
         current=current,
+        being_counted=counted is None and not current,
         wrong=wrong,
     )
 

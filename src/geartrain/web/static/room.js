@@ -35,7 +35,15 @@
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const renewed = page.getElementById("content");
     if (renewed && !touched()) content().replaceWith(renewed);
+    later();
   };
+
+  // What is being counted is asked for again until it is there.
+  const later = () => {
+    const counting = document.querySelector("main [data-renew]");
+    if (counting) setTimeout(() => { renew().catch(announce); }, 1000 * counting.dataset.renew);
+  };
+  later();
 
   // On a narrow screen the way here may lie outside of the window.
   const here = document.querySelector("nav [aria-current]");
