@@ -11,7 +11,9 @@ import pytest
 from tests.cli.conftest import CONTRACT, Shell
 
 from geartrain.domain.clause import Stage
+from geartrain.engine.products import load_product
 from geartrain.engine.releasing import releases
+from geartrain.engine.review_queue import Why, review_queue
 from geartrain.wiring import Settings, open_workspace
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -210,6 +212,50 @@ def test_cost_is_estimated_before_labels_and_checked_by_them(live: tuple[Path, s
     assert (
         "the estimate was too high: P(y|x) has changed, or the probabilities were not calibrated" in text.out
     )
+
+
+def test_a_few_labels_that_were_asked_for_tell_what_no_estimate_could(
+    live: tuple[Path, str], shell: Shell
+) -> None:
+    """Drawn decisions stand in the review queue until somebody answers; their truths give a cost that needs no model."""
+    home, release = live
+    none = shell(home, "labels", "ask", "--now", (START + timedelta(hours=601)).isoformat(), "--json")
+    assert (none.code, none.document["result"]["request"]) == (1, None)
+    assert none.document["result"]["refused"] == "no decision of the live release is in the log yet"
+    rows = _rows(600, 360)
+    _decided(home, release, rows)
+    now = START + timedelta(hours=961)
+    text = shell(home, "monitor", "--now", now.isoformat()).out
+    assert "adapted to the population: " in text
+    assert "sealed rows are worth" in text
+    assert text.count("assumes that P(y|x) has not changed") >= 2
+
+    asked = shell(
+        home, "labels", "ask", "--labels", "60", "--as", "dan", "--now", now.isoformat(), "--json"
+    ).document["result"]
+    drawn = [one["decision"] for one in asked["request"]["asked"]]
+    assert 35 <= len(drawn) <= 90
+    assert asked["request"]["of"] == 360
+    assert "0 answers to the" in asked["from_asked_labels"]["reason"]
+    written = shell(home, "ledger", "show", "--type", "LabelsAsked", "--json").document["result"]
+    assert written["events"][0]["actor"] == "dan"
+
+    space, product = open_workspace(Settings(root=home / ".geartrain")), load_product(home)
+    queue = review_queue(space, product.contract, now=now)
+    settling = [one for one in queue.chosen if one.why is Why.SETTLES]
+    ordinary = {one.decision for one in queue.chosen} - {one.decision for one in settling}
+    assert len(ordinary) == 40
+    assert [one.decision for one in settling] == [one for one in drawn[:40] if one not in ordinary]
+    assert "would settle whether the cost has changed; drawn with probability" in settling[0].words
+
+    # Rightly decided all along, though the log says "bad with 0.1" of every row.
+    rows.filter(pl.col("id").is_in([one.removeprefix("d-") for one in drawn])).write_csv(home / "told.csv")
+    later = (now + timedelta(hours=1)).isoformat()
+    shell(home, "ingest", "told.csv", "--now", later)
+    told = shell(home, "labels", "show", "--now", later, "--json").document["result"]["from_asked_labels"]
+    assert (told["labels"], told["of"]) == (len(drawn), 360)
+    assert told["cost"]["value"] == pytest.approx(0.0, abs=1e-9)
+    assert told["assumes"] == "drawn with known probabilities: needs no model to be right, only the answers"
 
 
 def test_fairness_and_success_are_judged_on_decisions_whose_truth_is_known(

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "room": ("geartrain.cli.room:room", "Open the pages on which the team meets."),
     "replay": ("geartrain.cli.replay:replay", "Drive history through the whole loop on a virtual clock."),
     "monitor": ("geartrain.cli.monitor:monitor", "Look at feeds, drift and cost; open incidents."),
+    "labels": ("geartrain.cli.labels:labels", "Ask for the labels that would settle what is open."),
     "retrain": ("geartrain.cli.retrain:retrain", "Answer an alarm or the calendar, or refuse with a reason."),
     "ledger": ("geartrain.cli.ledger:ledger", "Read and verify the history of decisions."),
     "doctor": ("geartrain.cli.doctor:doctor", "Check this machine and this workspace."),

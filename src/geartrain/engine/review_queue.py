@@ -8,7 +8,7 @@ from the day that is still running: it does not move while somebody works throug
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -21,10 +21,12 @@ from geartrain.documents.spelling import number
 from geartrain.domain.columns import columns_of, truths
 from geartrain.domain.contract import Baseline, Contract
 from geartrain.domain.digest import digest, short
+from geartrain.domain.events import DecisionReviewed
 from geartrain.domain.expression import Columns, parse
 from geartrain.domain.features import FeatureType
 from geartrain.domain.prediction import Floats
 from geartrain.domain.rule import DecisionRule
+from geartrain.engine.label_requests import latest_request
 from geartrain.engine.logbook import DECISIONS, FEATURE, SHADOWS
 from geartrain.engine.release_words import Reading, live_reading
 from geartrain.engine.rows import frame_of, table_of
@@ -42,6 +44,8 @@ A_DAY, AT_RANDOM = 40, 0.25
 NEAR = 0.2
 #: A value that was missing in fewer of the reference rows than this is hardly ever missing.
 HARDLY_EVER = 0.05
+#: So many of the decisions that were asked for are shown a day, beside the others.
+ASKED_A_DAY = 40
 #: So many queues are kept: one a product and day.
 _KEPT = 32
 
@@ -57,6 +61,7 @@ class Why(StrEnum):
     THRESHOLD = "near the threshold"
     DISAGREEMENT = "another would decide otherwise"
     DOUBT = "doubtful input"
+    SETTLES = "would settle a promise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +89,7 @@ class Queue:
         since: The first moment that decisions are drawn from.
         until: The moment after the last.
         drawn_from: The decisions of that time.
-        at_random: The share of `chosen` that was drawn at random: these alone speak for all.
+        at_random: The share of `chosen` that was drawn at random, each as likely: these alone speak for all as they are.
         chosen: In the order in which everybody is asked.
     """
 
@@ -132,13 +137,15 @@ def review_queue(workspace: Workspace, contract: Contract, *, now: datetime, siz
     At least a quarter is drawn at random from all; the rest is shared by decisions near the
     threshold, decisions that a shadow or a rule of the team would have taken otherwise, and
     decisions from doubtful input. Places that one of these leaves empty are drawn at random too.
+    Decisions that somebody asked for labels of come beside them (`geartrain labels ask`), until
+    somebody has answered.
     """
     span = _span(workspace, contract.product.name, now=now)
     if span is None:
         return Queue(since=None, until=None)
     since, until, rows = span
     champion = workspace.releases(contract.product.name).champion or ""
-    return _drawn(
+    queue = _drawn(
         _Draw(
             workspace=workspace,
             contract=contract,
@@ -149,6 +156,43 @@ def review_queue(workspace: Workspace, contract: Contract, *, now: datetime, siz
             rows=rows,
             size=size,
         )
+    )
+    asked = _asked_for(workspace, contract, champion, without={one.decision for one in queue.chosen}, now=now)
+    if not asked:
+        return queue
+    chosen = (*queue.chosen, *asked)
+    return replace(queue, chosen=chosen, at_random=queue.at_random * len(queue.chosen) / len(chosen))
+
+
+def _asked_for(
+    workspace: Workspace, contract: Contract, champion: str, *, without: Collection[str], now: datetime
+) -> tuple[Chosen, ...]:
+    """The next decisions of the latest request for labels that nobody had answered when the day began.
+
+    In the random order in which they were drawn: whoever stops half way has answered a random half.
+    """
+    request = latest_request(workspace, contract.product.name, release=champion, now=now)
+    if request is None:
+        return ()
+    begun = _midnight(now)
+    answered = {
+        one.event.decision
+        for one in workspace.history(contract.product.name)
+        if isinstance(one.event, DecisionReviewed) and one.at < begun
+    }
+    what = f"`{request.about}`" if request.about else "whether the cost has changed"
+    waiting = [one for one in request.asked if one.decision not in answered]
+    return tuple(
+        Chosen(
+            decision=one.decision,
+            at=one.at,
+            release=one.release,
+            action=one.action,
+            why=Why.SETTLES,
+            words=f"one of {len(request.asked):,} whose truth would settle {what}; drawn with probability {one.inclusion:.2g}",
+        )
+        for one in waiting[:ASKED_A_DAY]
+        if one.decision not in without
     )
 
 
