@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("geartrain.cli.serve:serve", "Answer decisions over HTTP."),
     "room": ("geartrain.cli.room:room", "Open the pages on which the team meets."),
     "replay": ("geartrain.cli.replay:replay", "Drive history through the whole loop on a virtual clock."),
+    "drill": ("geartrain.cli.drill:drill", "Inject faults into a replay: is the right role called?"),
     "monitor": ("geartrain.cli.monitor:monitor", "Look at feeds, drift and cost; open incidents."),
     "labels": ("geartrain.cli.labels:labels", "Ask for the labels that would settle what is open."),
     "retrain": ("geartrain.cli.retrain:retrain", "Answer an alarm or the calendar, or refuse with a reason."),

@@ -10,6 +10,9 @@ from geartrain.domain.contract import Cause
 from geartrain.domain.finding import Measurement
 from geartrain.domain.roles import Role
 
+#: Cases since a change that can be told from earlier ones better than this are other cases.
+APART = 0.55
+
 
 class FirstAction(StrEnum):
     """What to do first."""
@@ -72,8 +75,8 @@ class LossSplit:
 
     @property
     def is_population(self) -> bool:
-        """Whether other cases are proven to cost more, and a changed concept is not."""
-        return self.covariate.low > 0 and not self.is_concept
+        """Whether other cases are proven to cost more, or to come at all, and a changed concept is not."""
+        return not self.is_concept and (self.covariate.low > 0 or self.apart.low > APART)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,8 @@ from geartrain.stats.deciding import ABSTAINED
 
 _QUIET = "quiet"
 _DAY = timedelta(days=1)
+#: A window is seen in so many parts, to tell a jump of a column from a slope.
+_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,8 +257,10 @@ def _saw(watch: Watch, known: pl.DataFrame, *, now: datetime) -> None:
     begins: datetime = known[EVENT_TIME][0]
     while begins <= now:
         ends = begins + length
-        part = known.filter(pl.col(EVENT_TIME) >= begins, pl.col(EVENT_TIME) < ends)
-        watch.saw(features_of(part), since=begins)
+        for quarter in range(_PARTS):
+            since, until = (begins + length * step / _PARTS for step in (quarter, quarter + 1))
+            part = known.filter(pl.col(EVENT_TIME) >= since, pl.col(EVENT_TIME) < until)
+            watch.saw(features_of(part), since=begins)
         if ends <= now and watch.window is not None:
             watch.signals(now=max(ends, (watch.window_from or begins) + length), arrivals=(), labels=None)
         begins = ends

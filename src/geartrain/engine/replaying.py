@@ -108,18 +108,7 @@ def replay(
     began = world.begins
     ended = min(world.ends, began + timedelta(days=terms.days)) if terms.days else world.ends
     live_from = began + timedelta(seconds=terms.live_after_s)
-    adopt(workspace, product, now=began, actor="replay")
-    stage = _Stage(
-        workspace=workspace,
-        product=product,
-        world=world,
-        terms=terms,
-        workflows=workflows,
-        builder=Builder(workspace=workspace, product=product, clock_ns=clock_ns, timings=400),
-        door=Door(workspace, product.contract),
-        online=_online(product),
-        diary=Diary(),
-    )
+    stage = set_stage(workspace, product, world, terms, workflows=workflows, clock_ns=clock_ns)
     days = (ended - began).days
     for number in told.track(range(days), label=f"replaying {days} days of {product.name}", total=days):
         day = began + timedelta(days=number)
@@ -139,6 +128,30 @@ def replay(
     )
 
 
+def set_stage(
+    workspace: Workspace,
+    product: Product,
+    world: World,
+    terms: ReplayTerms,
+    *,
+    workflows: Workflows,
+    clock_ns: Callable[[], int],
+) -> Stage:
+    """A product in a world before its first day; the contract is adopted."""
+    adopt(workspace, product, now=world.begins, actor="replay")
+    return Stage(
+        workspace=workspace,
+        product=product,
+        world=world,
+        terms=terms,
+        workflows=workflows,
+        builder=Builder(workspace=workspace, product=product, clock_ns=clock_ns, timings=400),
+        door=Door(workspace, product.contract),
+        online=_online(product),
+        diary=Diary(),
+    )
+
+
 def _plain_errors(product: Product) -> bool:
     """Whether every wrong decision costs one and every right one nothing: then a cost is a share of errors."""
     contract = product.contract
@@ -152,7 +165,7 @@ def _online(product: Product) -> OnlineFeatures:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Stage:
+class Stage:
     """The replay's own state: everything that a running system would hold in memory."""
 
     workspace: Workspace

@@ -27,7 +27,7 @@ from geartrain.domain.prediction import Floats
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine.workspace import Workspace
 from geartrain.monitoring import losses
-from geartrain.monitoring.drift import DriftState, drift
+from geartrain.monitoring.drift import FEWEST_TOLD, DriftState, drift
 from geartrain.monitoring.explaining import Told, explain, split_since
 from geartrain.monitoring.feeds import Arrivals, LabelArrivals, watch_feeds
 from geartrain.monitoring.profile import Profile, merge, observe
@@ -56,6 +56,7 @@ class Watch:
         replaced: Whether it replaced another one then.
         slow: The pages on the latency clauses.
         changes: What changed on the model's side while it was live.
+        latest: The profile of the last part of the window.
         days: The medians of the number columns, part by part as rows came in.
     """
 
@@ -69,6 +70,7 @@ class Watch:
     drift_signals: tuple[Signal, ...] = ()
     window: Profile | None = None
     window_from: datetime | None = None
+    latest: Profile | None = None
     slow: tuple[SlowMonitor, ...] = ()
     changes: tuple[SideChange, ...] = ()
     days: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(_recent))
@@ -87,6 +89,8 @@ class Watch:
             if column.known:
                 self.days[column.name].append(float(quantiles(column.sketch, np.array([0.5]))[0]))
         self.window = part if self.window is None else merge(self.window, part)
+        thin = self.latest is not None and part.rows < FEWEST_TOLD
+        self.latest = merge(self.latest, part) if thin and self.latest is not None else part
         self.window_from = self.window_from or since
 
     def matured(self, costs: Floats, at_us: NDArray[np.int64]) -> None:
@@ -117,16 +121,25 @@ class Watch:
                 started=self.window_from,
                 alpha=self.terms.false_alarm_alpha,
                 days={name: tuple(values) for name, values in self.days.items()},
+                latest=self.latest,
             )
             self.drift_state, self.drift_signals = found.state, found.signals
-            self.window, self.window_from = None, None
+            self.window, self.window_from, self.latest = None, None, None
         return (
             *watch_feeds(self.contract, arrivals, labels=labels, now=now),
             *watch_refusals(refused, now=now),
             *self.drift_signals,
-            *losses.signals(self.costs),
+            *self._cost_signals(),
             *skew,
             *slow_signals(self.slow),
+        )
+
+    def _cost_signals(self) -> tuple[Signal, ...]:
+        """Costs are counted when their truth arrives; what cost more was decided the label delay before."""
+        delay = timedelta(seconds=self.contract.decision.label_delay_s)
+        return tuple(
+            replace(one, since=max(one.since - delay, self.started)) if one.since is not None else one
+            for one in losses.signals(self.costs)
         )
 
     def look(
@@ -176,7 +189,7 @@ class Watch:
         """Begin again after the cause was dealt with."""
         self.costs = losses.rearm(self.costs)
         self.drift_state, self.drift_signals = DriftState(), ()
-        self.window, self.window_from = None, None
+        self.window, self.window_from, self.latest = None, None, None
 
     def findings(self, *, now: datetime) -> tuple[Finding, ...]:
         """The live clauses on cost, with an interval that may be read at any time."""

@@ -100,6 +100,21 @@ def unit_change(
     return UnitChange(slope=slope, offset=offset, fit=fit, witness=witness)
 
 
+def swapped(reference: Sequence[NumberColumn], current: Sequence[NumberColumn]) -> dict[str, str]:
+    """Which columns have changed places: each now looks as the other did before, by its own name.
+
+    Both directions must hold, and each must look unlike itself, which the caller has found.
+    """
+    found: dict[str, str] = {}
+    for place, (a, now_a) in enumerate(zip(reference, current, strict=True)):
+        for b, now_b in list(zip(reference, current, strict=True))[place + 1 :]:
+            if min(now_a.known, now_b.known) < FEWEST_ROWS or a.name in found or b.name in found:
+                continue
+            if _undone(a, now_b, 1.0, 0.0) and _undone(b, now_a, 1.0, 0.0):
+                found[a.name], found[b.name] = b.name, a.name
+    return found
+
+
 def strangers(name: str, moved: Collection[str]) -> tuple[str, ...]:
     """Those of *moved* that are no kin of the column *name*, by what features are called.
 

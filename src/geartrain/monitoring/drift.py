@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geartrain.domain.incident import Signal
-from geartrain.monitoring.breaks import unit_change
+from geartrain.monitoring.breaks import swapped, unit_change
 from geartrain.monitoring.profile import CategoryColumn, NumberColumn, Profile, same_bins
 from geartrain.stats import distance
 from geartrain.stats.eprocess import restart_weight, to_evidence
@@ -36,6 +36,8 @@ Test = tuple[str, Counts, Counts, bool]
 SMALLEST = 0.02
 #: A window with fewer values of a column says nothing about it.
 FEWEST_ROWS = 30
+#: The end of a window tells what a column has become where it has so many rows.
+FEWEST_TOLD = 100
 #: Evidence above what an alarm needs is kept only up to this factor, so that it can end.
 _KEPT = 100.0
 
@@ -111,11 +113,14 @@ def drift(
     effective: float = 1.0,
     seed: int = 0,
     days: Mapping[str, Sequence[float]] | None = None,
+    latest: Profile | None = None,
 ) -> Drift:
     """Look at one window of rows, which began at *started*, and name the columns that changed.
 
     *seed* is that of the resampled pairs behind the p-values of the Wasserstein distances.
     *days* has the medians of number columns day by day up to now, to tell a jump from a slope.
+    *latest* profiles the window's end: a change that began within the window is blurred in the
+    whole of it, so what a named column has become (never whether it is named) is read there.
 
     Raises:
         ValueError: *current* was not observed in the reference's bins, or the state
@@ -141,15 +146,22 @@ def drift(
     fallen = distance.e_bh(np.asarray(list(wealth.values())), alpha=alpha / 2)
     named = {thread.about: thread for thread, falls in zip(threads, fallen, strict=True) if falls}
     moved = {about.partition(":")[2] for about in named if about.startswith("drift:")}
+    seen = current if latest is None or latest.rows < FEWEST_TOLD else latest
+    pairs = [
+        (a, b) for a, b in zip(reference.numbers, seen.numbers, strict=True) if a.name in moved and b.known
+    ]
+    places = swapped([a for a, _ in pairs], [b for _, b in pairs])
     signals = [
         *(
             signal
-            for a, b in zip(reference.numbers, current.numbers, strict=True)
-            for signal in _numbers(a, b, named, moved, None if days is None else days.get(a.name))
+            for a, b in zip(reference.numbers, seen.numbers, strict=True)
+            for signal in _numbers(
+                a, b, named, moved, None if days is None else days.get(a.name), places.get(a.name)
+            )
         ),
         *(
             signal
-            for a, b in zip(reference.categories, current.categories, strict=True)
+            for a, b in zip(reference.categories, seen.categories, strict=True)
             for signal in _categories(a, b, named)
         ),
     ]
@@ -247,16 +259,20 @@ def _numbers(
     named: dict[str, Thread],
     moved: Collection[str],
     days: Sequence[float] | None,
+    other: str | None,
 ) -> list[Signal]:
     signals = _null_signals(before, after, named)
     thread = named.get(f"drift:{before.name}")
     if thread is None:
         return signals
     gap = distance.psi(_counts(before), _counts(after))
-    changed = unit_change(before, after, moved=moved, days=days)
+    changed = unit_change(before, after, moved=moved, days=days) if other is None else None
     if after.constant and not before.constant:
         text = f"`{before.name}` has the one value {after.low:.6g} in all {after.known:,} rows"
         signals.append(_signal("constant", thread, measure="PSI", size=gap, rows=after.known, message=text))
+    elif other is not None:
+        text = f"`{before.name}` looks as `{other}` did, and the other way round: the two were swapped"
+        signals.append(_signal("swap", thread, measure="PSI", size=gap, rows=after.known, message=text))
     elif changed is not None:
         text = f"`{before.name}` looks like another unit: {changed.sentence}"
         signals.append(

@@ -125,7 +125,7 @@ def _segments(
         Segment(words=f"every decision since {began:%Y-%m-%d %H:%M} UTC", rows=len(after), share=1.0),
     )
     if len(after) == 0:
-        return ()
+        return everyone
     found: tuple[Segment, ...] = ()
     match cause:
         case Cause.COLUMN | Cause.POPULATION if len(before):

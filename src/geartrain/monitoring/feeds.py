@@ -113,7 +113,15 @@ def _source_signals(terms: SourceTerms, seen: Arrivals, now: datetime) -> list[S
         share = seen.repeated / (seen.rows + seen.repeated)
         text = f"{share:.0%} of the rows that `{terms.name}` sent were known already"
         found.append(
-            _fact("duplicates", terms.name, "share", share, since=None, rows=seen.rows, message=text)
+            _fact(
+                "duplicates",
+                terms.name,
+                "share",
+                share,
+                since=now - timedelta(seconds=seen.window_s),
+                rows=seen.rows,
+                message=text,
+            )
         )
     ahead = max(
         ((time - now).total_seconds() for time in (seen.newest_event, seen.last_arrival) if time is not None),

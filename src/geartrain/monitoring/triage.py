@@ -30,6 +30,7 @@ CAUSES: dict[str, Cause] = {
     "refused": Cause.COLUMN,
     "constant": Cause.COLUMN,
     "unit": Cause.COLUMN,
+    "swap": Cause.COLUMN,
     "categories": Cause.COLUMN,
     "label-feed": Cause.LABEL_FEED,
     "drift": Cause.POPULATION,

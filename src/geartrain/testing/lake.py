@@ -22,6 +22,12 @@ class MemoryLake:
         self._taken: set[tuple[str, str]] = set()
         self._erasures = 0
 
+    def copy(self) -> MemoryLake:
+        """A lake with the same rows so far; what is appended to one is not in the other."""
+        other = MemoryLake()
+        other.held, other._taken, other._erasures = dict(self.held), set(self._taken), self._erasures
+        return other
+
     def append(self, table: str, rows: pa.Table, *, batch: str) -> bool:
         """Append *rows* as *batch*; see the port."""
         if not all(table.split("/")):

@@ -31,6 +31,13 @@ class MemoryLedger:
         self._versions: dict[str, int] = {}
         self._one_at_a_time = threading.Lock()
 
+    def copy(self) -> MemoryLedger:
+        """A ledger with the same history so far; what is appended to one is not in the other."""
+        with self._one_at_a_time:
+            other = MemoryLedger()
+            other.events, other._versions = list(self.events), dict(self._versions)
+            return other
+
     def append(
         self,
         stream: str,
