@@ -24,7 +24,7 @@ from geartrain.engine.logbook import log_decisions
 from geartrain.engine.products import Product
 from geartrain.engine.rollouts import Rollout
 from geartrain.engine.rows import data_of
-from geartrain.engine.watching import Watch, begin_watch, has_news, open_incidents, write_down
+from geartrain.engine.watching import Watch, begin_watch, has_news, open_incidents, unsettled, write_down
 from geartrain.engine.workspace import Workspace
 from geartrain.engine.world import KEY, World
 from geartrain.features.online import OnlineFeatures
@@ -311,7 +311,8 @@ class Loop:
             found = self.watch.signals(
                 now=moment, arrivals=arrivals, labels=self._labels(moment), refused=tuple(self.refusals)
             )
-            told = self.told(moment) if has_news(found, known) else None
+            ask = has_news(found, known) or (moment == now and any(map(unsettled, known)))
+            told = self.told(moment) if ask else None
             seen = self.watch.look(found, now=moment, open_incidents=known, told=told)
             write_down(self.workspace, self.product.contract, seen, now=moment)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -168,11 +168,24 @@ class Watch:
         self.quiet = found.quiet
         if told is None:
             return found
+        updated = tuple(explain(one, told, now=now, split=split or one.split) for one in found.updated)
+        done = {one.id for one in updated} | {one.incident for one in found.closed}
         return replace(
             found,
             opened=tuple(explain(one, told, now=now, split=split) for one in found.opened),
-            updated=tuple(explain(one, told, now=now, split=split or one.split) for one in found.updated),
+            updated=(*updated, *self._settled(told, open_incidents, without=done, now=now)),
         )
+
+    def _settled(
+        self, told: Told, open_incidents: tuple[Incident, ...], *, without: set[str], now: datetime
+    ) -> Iterator[Incident]:
+        """Open incidents whose cost can be split only now that enough truths have come."""
+        for incident in open_incidents:
+            if incident.id in without or not unsettled(incident) or incident.began_at is None:
+                continue
+            split = split_since(told, incident.began_at)
+            if split is not None and split.concept is not None:
+                yield explain(incident, told, now=now, split=split)
 
     def _split(
         self, signals: tuple[Signal, ...], open_incidents: tuple[Incident, ...], told: Told | None
@@ -252,6 +265,11 @@ def side_changes(history: Iterable[Recorded], *, since: datetime) -> tuple[SideC
             case _:
                 continue
     return tuple(found)
+
+
+def unsettled(incident: Incident) -> bool:
+    """Whether more truths can still tell other cases from another concept."""
+    return incident.cause in _SPLIT and (incident.split is None or incident.split.concept is None)
 
 
 def has_news(signals: tuple[Signal, ...], known: tuple[Incident, ...]) -> bool:
