@@ -58,6 +58,14 @@ PAIRS = {
         "retraining.every",
         "shorter than the cool-down",
     ),
+    "a price without a slot": (
+        (
+            "  every: 90 days\n  window: 700 days\n  trials: 8\n  action: shadow\n  cool_down: 14 days\n",
+            "  cool_down: 0 days\n",
+        ),
+        "retraining.refit_costs",
+        "nothing says when the next retraining could begin",
+    ),
     "window and label delay": (
         ("window: 700 days", "window: 14 days"),
         "retraining.window",

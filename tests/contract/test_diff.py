@@ -23,6 +23,8 @@ EDITS = {
     "field bound": (("max: 140", "max: 130"), "data.sources.nights.fields.noise_db.max", ChangeKind.TIGHTER),
     "new clause": (("  recall: {", "  auc: {at_least: 0.9}\n  recall: {"), "success.auc", ChangeKind.ADDED),
     "no schedule": (("  every: 90 days\n", ""), "retraining.every", ChangeKind.REMOVED),
+    "dearer refits": (("refit_costs: 900", "refit_costs: 950"), "retraining.refit_costs", ChangeKind.DIFFERENT),
+    "smaller margin": (("margin: 5 %", "margin: 2 %"), "retraining.margin", ChangeKind.TIGHTER),
     "smaller change": (("smallest_change: 0.2", "smallest_change: 0.1"), "monitoring.smallest_change", ChangeKind.TIGHTER),
 }  # fmt: skip
 

@@ -133,12 +133,12 @@ SLIPS = {
     ),
     "unknown clause": (
         ("abort_on: [success.expected_cost,", "abort_on: [success.expected_csot,"),
-        ("142:14 release.abort_on.0: there is no clause `success.expected_csot` | success.expected_csot | "
+        ("144:14 release.abort_on.0: there is no clause `success.expected_csot` | success.expected_csot | "
         "did you mean `success.expected_cost`?"),
     ),
     "nobody signs": (
         ("  science: [Sid Sample]\n", ""),
-        ("135:3 release.sign: nobody in the team holds the role science, which must sign | "
+        ("137:3 release.sign: nobody in the team holds the role science, which must sign | "
         "team: product, domain, engineering | team.science: a name, or a sign list without it"),
     ),
 }  # fmt: skip

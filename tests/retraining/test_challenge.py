@@ -129,12 +129,16 @@ def test_parts_are_the_whole(pairs, cut):
     assert decode(encode(whole), Challenge) == whole
 
 
-def test_what_was_proven_first_stays():
-    """A proof is not undone by later rows; looking late finds the same verdict."""
+def test_a_lead_that_was_lost_again_promotes_nobody():
+    """Evidence counts as it stands when it is acted on: a good beginning does not outlive a bad end."""
     good = meet(TERMS, Challenge(), champion=np.full(200, 50.0), challenger=np.zeros(200))
-    late = meet(TERMS, good, champion=np.zeros(3000), challenger=np.full(3000, 50.0))
+    level = meet(TERMS, good, champion=np.zeros(200), challenger=np.full(200, 50.0))
+    late = meet(TERMS, level, champion=np.zeros(3000), challenger=np.full(3000, 50.0))
 
-    assert ruling(TERMS, good).verdict is ruling(TERMS, late).verdict is Verdict.PROMOTE
+    assert ruling(TERMS, good).verdict is Verdict.PROMOTE
+    assert ruling(TERMS, level).verdict is Verdict.RUNNING
+    assert ruling(TERMS, late).verdict is Verdict.REFUSE
+    assert level.better.evidence > level.better.standing
 
 
 def test_regression_errors_are_costs_like_any_other():

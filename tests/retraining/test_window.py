@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
-from geartrain.retraining.window import candidates, choose_window
+from geartrain.retraining.window import Window, block_start, candidates, choose_window
 
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -15,28 +16,29 @@ WINDOWS = candidates(changed=UNTIL - 5 * DAY, window_s=30 * 86_400.0, until=UNTI
 
 
 def test_candidates_go_from_the_longest_to_the_shortest():
-    """All, the contract's window, since the change; a change inside the block is none."""
-    assert [one.name for one in WINDOWS] == ["all", "last", "since the change"]
+    """All, all weighted, the contract's window, since the change; a change inside the block is none."""
+    assert [one.name for one in WINDOWS] == ["all", "weighted", "last", "since the change"]
     old = candidates(changed=UNTIL - 90 * DAY, window_s=30 * 86_400.0, until=UNTIL)
-    assert [one.name for one in old] == ["all", "since the change", "last"]
+    assert [one.name for one in old] == ["all", "weighted", "since the change", "last"]
     assert [one.name for one in candidates(changed=UNTIL, window_s=None, until=UNTIL)] == ["all"]
 
 
 @pytest.mark.parametrize(
     ("costs", "name"),
     [
-        ((0.5, 0.4, 0.3), "since the change"),
-        ((0.3, 0.4, 0.5), "all"),
-        ((0.3, 0.299, 0.298), "all"),
-        ((None, 0.4, 0.5), "last"),
-        ((0.5, math.nan, 0.4), "since the change"),
-        ((-5.0, -4.0, -6.0), "since the change"),
-        ((0.0, 0.0, 0.0), "all"),
+        ((0.5, 0.5, 0.4, 0.3), "since the change"),
+        ((0.3, 0.3, 0.4, 0.5), "all"),
+        ((0.5, 0.3, 0.4, 0.5), "weighted"),
+        ((0.3, 0.3, 0.299, 0.298), "all"),
+        ((None, None, 0.4, 0.5), "last"),
+        ((0.5, 0.5, math.nan, 0.4), "since the change"),
+        ((-5.0, -5.0, -4.0, -6.0), "since the change"),
+        ((0.0, 0.0, 0.0, 0.0), "all"),
     ],
 )
 def test_the_cheapest_window_wins_and_a_tie_goes_to_more_rows(costs, name):
     """Clearly cheaper wins; nearly equal keeps the longer; what cannot be trained is passed over."""
-    table = dict(zip((one.since for one in WINDOWS), costs, strict=True))
+    table = dict(zip(WINDOWS, costs, strict=True))
 
     choice = choose_window(WINDOWS, table.__getitem__)
 
@@ -47,7 +49,7 @@ def test_the_cheapest_window_wins_and_a_tie_goes_to_more_rows(costs, name):
 
 def test_without_labels_the_longest_is_taken_and_that_is_said():
     """Where nothing could be tried, the reason does not pretend a back-test."""
-    choice = choose_window(WINDOWS, lambda _since: None)
+    choice = choose_window(WINDOWS, lambda _window: None)
 
     assert choice.window.name == "all"
     assert "no window could be tried" in choice.reason
@@ -56,4 +58,28 @@ def test_without_labels_the_longest_is_taken_and_that_is_said():
 def test_no_window_is_an_error():
     """An empty list has no choice."""
     with pytest.raises(ValueError, match="no window"):
-        choose_window((), lambda _since: 0.0)
+        choose_window((), lambda _window: 0.0)
+
+
+def test_weights_halve_in_a_half_life_and_count_as_many_rows():
+    """A row that is one half-life older counts half as much; together they count as the rows that they are."""
+    day_us = int(DAY.total_seconds() * 1e6)
+    times = np.arange(0, 40 * day_us, day_us, dtype=np.int64)
+    (weighted,) = (one for one in WINDOWS if one.half_life_s)
+
+    weights = weighted.weights(times)
+
+    assert weighted.half_life_s == 15 * 86_400.0
+    assert weights is not None
+    assert weights.sum() == pytest.approx(len(times))
+    assert weights[-1] == pytest.approx(2 * weights[-16])
+    assert Window(name="all", since=None).weights(times) is None
+    assert weighted.weights(times[:0]) is None
+
+
+def test_the_block_is_a_fifth_of_the_contracts_window():
+    """Windows are tried on the newest rows, not on a fifth of a long history; without a window they are."""
+    times = np.arange(0, 1000, dtype=np.int64) * 1_000_000
+
+    assert block_start(times, window_s=100.0) == pytest.approx(979_000_000, abs=1_000_000)
+    assert block_start(times, window_s=None) == pytest.approx(799_000_000, abs=1_000_000)

@@ -124,6 +124,8 @@ def _retraining(text: RetrainingText | None) -> RetrainingTerms | None:
     refusal = text.refuse_when or RefusalText()
     said: dict[str, Any] = {
         "trials": text.trials,
+        "refit_cost": text.refit_costs,
+        "margin": text.margin,
         "cool_down_s": None if text.cool_down is None else float(text.cool_down),
         "most_quarantined": refusal.quarantined_above,
         "fewest_labels": refusal.fewer_labels_than,

@@ -245,6 +245,14 @@ def _retraining(contract: Contract) -> Iterator[Problem]:
             f" cool_down {duration_in_words(retraining.cool_down_s)}",
             expected=f"at least {duration_in_words(retraining.cool_down_s)}",
         )
+    if retraining.refit_cost is not None and retraining.every_s is None and retraining.cool_down_s == 0:
+        yield _problem(
+            contract,
+            "retraining.refit_costs",
+            "nothing says when the next retraining could begin, so nothing is lost until then",
+            found="refit_costs without `every` and with no cool_down",
+            expected="every: 28 days, or cool_down: 7 days",
+        )
     delay = contract.decision.label_delay_s
     if retraining.window_s is not None and retraining.window_s <= delay:
         yield _problem(

@@ -310,6 +310,8 @@ class RetrainingText(Section):
     on_alarm: bool = True
     every: PositiveDuration | None = None
     """Also on a schedule."""
+    refit_costs: Annotated[Number, Field(gt=0)] | None = None
+    """Also where more than this is expected to be lost until the next one could begin: what one costs."""
     window: PositiveDuration | None = None
     """How far back the rows reach; all of them where left out."""
     trials: Whole | None = None
@@ -318,6 +320,8 @@ class RetrainingText(Section):
     """propose: people decide; shadow: it runs beside; promote: the gates and tests decide."""
     cool_down: Duration | None = None
     """The shortest time between two retrainings."""
+    margin: Annotated[Share, Field(lt=1)] | None = None
+    """The share of its cost by which a model that the calendar asked for may be dearer."""
     refuse_when: RefusalText | None = None
 
 

@@ -30,6 +30,7 @@ _DIRECTIONS: dict[tuple[str, ...], str] = {
     ("costs", "otherwise"): _HIGHER,
     ("budget", "load"): _HIGHER,
     ("monitoring", "smallest_change"): _LOWER,
+    ("retraining", "margin"): _LOWER,
     ("refuse_when", "quarantined_above"): _LOWER,
     ("refuse_when", "fewer_labels_than"): _HIGHER,
     ("refuse_when", "fewer_per_class_than"): _HIGHER,

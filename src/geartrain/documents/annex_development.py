@@ -274,6 +274,9 @@ def _planned(facts: DocumentFacts) -> Iterator[Block]:
         return
     when = [
         "when an alarm rings" if terms.on_alarm else "",
+        "when more is expected to be lost until the next time than a retraining costs"
+        if terms.refit_cost is not None
+        else "",
         f"every {span(terms.every_s)}" if terms.every_s else "",
     ]
     window = f"on the last {span(terms.window_s)}" if terms.window_s else "on all rows"

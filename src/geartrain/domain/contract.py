@@ -353,11 +353,19 @@ class RetrainingAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainingTerms:
-    """When a new model is trained by itself, on what, and when that must be refused."""
+    """When a new model is trained by itself, on what, and when that must be refused.
+
+    Attributes:
+        refit_cost: What one retraining costs, in the contract's currency: begin one where more is
+            expected to be lost before the next could begin. None leaves this rule out.
+        margin: The share of its cost by which a challenger that the calendar asked for may be dearer.
+    """
 
     on_alarm: bool = True
     every_s: float | None = None
+    refit_cost: float | None = None
     window_s: float | None = None
+    margin: float = 0.05
     trials: int = 10
     action: RetrainingAction = RetrainingAction.PROPOSE
     cool_down_s: float = 7 * 86_400.0

@@ -27,6 +27,7 @@ from geartrain.evaluation.model_view import ModelView
 from geartrain.features.encoding import encode as encode_rows
 from geartrain.features.encoding import fit_encoding
 from geartrain.ports.teller import Silence, Teller
+from geartrain.retraining.window import Window
 from geartrain.stats.fitted import Fitted
 from geartrain.stats.intervals import CONFIDENCE
 from geartrain.training.examples import Examples, Lineage
@@ -70,6 +71,7 @@ class Bench:
     rule: DecisionRule
     lineage: Lineage
     monotone: tuple[int, ...]
+    weight: Floats | None = None
 
     @property
     def unlabelled(self) -> NDArray[np.float32]:
@@ -79,17 +81,21 @@ class Bench:
 
     def examples(self, pool: Pool) -> Examples:
         """The rows of *pool* for training and choosing."""
-        places = self.split.of(pool)
+        return self.taken(self.split.of(pool))
+
+    def taken(self, places: NDArray[np.int64]) -> Examples:
+        """The rows at *places* for training and choosing, weighted by age where the order says so."""
         return Examples(
             matrix=self.matrix[places],
             truth=self.truth[places],
             columns={name: values[places] for name, values in self.columns.items()},
+            weight=None if self.weight is None else self.weight[places],
         )
 
 
 def bench_of(builder: Builder, document: Document) -> Bench:
     """The run's rows, shared out: read back once in a process, the same in every process."""
-    name = digest((document["raw"], document["values"], document["seed"]))
+    name = digest((document["raw"], document["values"], document["seed"], document.get("half_life_s")))
     if name not in builder.benches:
         builder.benches.clear()
         builder.benches[name] = _read_bench(builder, document)
@@ -124,7 +130,14 @@ def _read_bench(builder: Builder, document: Document) -> Bench:
         rule=rule_of(contract, classes),
         lineage=Lineage(contract=contract.id, snapshot=document["snapshot"], features=encoding.id),
         monotone=_directions(builder, encoding),
+        weight=_by_age(rows, document) if data.decisions.event_time else None,
     )
+
+
+def _by_age(rows: Rows, document: Document) -> Floats | None:
+    """How much each row counts in training, shape (n,), where the order names a half-life."""
+    window = Window(name="ordered", since=None, half_life_s=document.get("half_life_s"))
+    return window.weights(rows.times_us)
 
 
 def _directions(builder: Builder, encoding: Encoding) -> tuple[int, ...]:

@@ -41,13 +41,14 @@ def order(
     now: datetime,
     seed: int,
     since: datetime | None = None,
+    half_life_s: float | None = None,
     retrained: bool = False,
     trials: int | None = None,
     meter: str | None = None,
 ) -> Document:
     """What is to be built: the arguments of a run, whose digest names it.
 
-    *meter* names another mechanism than the Ladder for the pool `select` (see `Metering`).
+    In *half_life_s* a row's weight in training falls to a half. *meter* names another mechanism than the Ladder for the pool `select` (see `Metering`).
     """
     return {
         "product": product.name,
@@ -60,6 +61,7 @@ def order(
         "seed": seed,
         "retrained": retrained,
         "trials": trials or (product.contract.retraining.trials if product.contract.retraining else 10),
+        **({"half_life_s": half_life_s} if half_life_s else {}),
         **({"meter": Metering(meter).value} if meter else {}),
     }
 

@@ -80,9 +80,15 @@ class Ripe:
 
 @dataclass(slots=True, eq=False)
 class Diary:
-    """All days, and where each decision stands in them."""
+    """All days, and where each decision stands in them.
+
+    Attributes:
+        again: Labels of rows whose truth was known already; what they changed counts in the
+            final account, and no test counts the row a second time.
+    """
 
     days: list[Day] = field(default_factory=list)
+    again: int = 0
     _place: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, day: Day) -> None:
@@ -93,23 +99,30 @@ class Diary:
             self._place[key] = (number, row)
 
     def ripen(self, told: pl.DataFrame, classes: tuple[str, ...]) -> Iterator[Ripe]:
-        """Take labels that arrived; each day's rows come back together, in the order of arrival."""
+        """Take labels that arrived; each day's rows come back together, in the order of arrival, each row once ever."""
         index = {name: place for place, name in enumerate(classes)}
-        found: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
+        found: dict[int, dict[int, tuple[int, float]]] = defaultdict(dict)
         times = microseconds_of(told[ARRIVAL_TIME]).to_list()
         for key, truth, at_us in zip(told[KEY].to_list(), told[TRUTH].to_list(), times, strict=True):
             place = self._place.get(key)
             value = float(index.get(truth, -1)) if classes else float(truth)
-            if place is not None and (value >= 0 or not classes):
-                found[place[0]].append((place[1], at_us, value))
+            if place is None or (classes and value < 0):
+                continue
+            number, row = place
+            if np.isfinite(self.days[number].truth[row]):
+                self.again += 1
+                self.days[number].truth[row] = value
+            else:
+                self.again += row in found[number]
+                found[number][row] = (at_us, value)
         for number in sorted(found):
-            rows = np.array([one[0] for one in found[number]], dtype=np.int64)
-            truth_of_rows = np.array([one[2] for one in found[number]])
+            rows = np.array(list(found[number]), dtype=np.int64)
+            truth_of_rows = np.array([value for _, value in found[number].values()])
             day = self.days[number]
             day.truth[rows] = truth_of_rows
             yield Ripe(
                 day=day,
                 rows=rows,
-                at_us=np.array([one[1] for one in found[number]], dtype=np.int64),
+                at_us=np.array([at_us for at_us, _ in found[number].values()], dtype=np.int64),
                 truth=truth_of_rows,
             )

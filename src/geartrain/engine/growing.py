@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from geartrain.compression.choosing import worst_change
+from geartrain.domain.contract import RetrainingTerms
 from geartrain.domain.prediction import Floats
-from geartrain.engine.rollouts import ROUTINE_MARGIN
 from geartrain.engine.rows import data_of
 from geartrain.engine.shaping import MARGIN
 from geartrain.engine.trying import TREES, Ground, Tried, taught, try_boosting
@@ -70,6 +70,7 @@ def margins(ground: Ground, boosted: Tried, better: Tried, curve: CurveRuns | No
     retraining that between two models taught on different draws of half of the rows.
     """
     bench, data = ground.bench, data_of(ground.builder.contract)
+    terms = ground.builder.contract.retraining or RetrainingTerms()
     worst = worst_change(bench.rule, ground.examples.columns, len(ground.examples))
     cost = float(np.nanmean(better.costs))
     found = []
@@ -94,7 +95,7 @@ def margins(ground: Ground, boosted: Tried, better: Tried, curve: CurveRuns | No
         found.append(
             Margin(
                 name="retraining",
-                allowed=ROUTINE_MARGIN,
+                allowed=terms.margin,
                 cost=cost,
                 deviation=deviation,
                 worst=worst,

@@ -17,7 +17,6 @@ from geartrain.domain.prediction import Decision
 from geartrain.domain.wire import decode
 from geartrain.engine.arms import Answering, answering, costs_of, indices
 from geartrain.engine.bench import Builder, Document
-from geartrain.engine.challenging import Contest
 from geartrain.engine.diary import Day, Diary, Shadowed
 from geartrain.engine.ingesting import Taken
 from geartrain.engine.logbook import log_decisions
@@ -35,7 +34,8 @@ from geartrain.monitoring.profile import from_bytes
 from geartrain.monitoring.refusals import Refused
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 from geartrain.ports.workflow import Workflows
-from geartrain.retraining.policy import Facts
+from geartrain.retraining.course import HORIZON_DAYS, Contest, yardstick
+from geartrain.retraining.policy import Facts, gap_of
 from geartrain.serving.routing import Arm, arm_of
 
 #: How often a day feeds are looked at.
@@ -85,6 +85,9 @@ class Loop:
     refusals: deque[Refused] = field(default_factory=lambda: deque(maxlen=400))
     live_since: datetime | None = None
     answered: deque[_Answered] = field(default_factory=lambda: deque(maxlen=120))
+    recent_costs: deque[tuple[datetime, NDArray[np.float64]]] = field(
+        default_factory=lambda: deque(maxlen=400)
+    )
 
     def go_live(self, document: Document, *, now: datetime, online: OnlineFeatures) -> None:
         """The first release takes the traffic."""
@@ -98,10 +101,12 @@ class Loop:
         return answering(self.workspace, release, self.online)
 
     def crown(self, champion: Answering, document: Document, *, now: datetime, replaced: bool) -> None:
-        """A release became the champion: its own reference is what is watched from now on."""
+        """A release became the champion: it is watched by its own reference, or by a stricter one before it."""
         self.champion, self.live_since = champion, now
+        self.recent_costs.clear()
         blobs = self.workspace.blobs
-        self.reference_costs = np.array(decode(blobs.get(document["costs"]), tuple[float, ...]))
+        own = np.array(decode(blobs.get(document["costs"]), tuple[float, ...]), dtype=np.float64)
+        self.reference_costs = yardstick(own, self.reference_costs) if replaced else own
         self.watch = begin_watch(
             self.product.contract,
             from_bytes(blobs.get(document["profile"])),
@@ -218,6 +223,7 @@ class Loop:
             )
             mine = ripe.day.releases[ripe.rows] == self.champion.release
             self.watch.matured(done[mine], ripe.at_us[mine])
+            self.recent_costs.append((now, done[mine]))
             self.rollout.matured(ripe, done)
             for one in self.answered:
                 if one.day is ripe.day:
@@ -246,15 +252,27 @@ class Loop:
             live_since=self.live_since,
             last_retraining=last,
             alarm=alarm,
+            gap=gap_of(self._recent(now), self.reference_costs, decisions_per_day=self.per_day()),
             mature_labels=sum(labels.values()),
             per_class=tuple((name, labels.get(name, 0)) for name in classes),
             quarantined_share=sum(one[1] for one in doors) / rows if rows else 0.0,
             open_incidents=open_incidents(self.workspace, self.product.name),
         )
 
+    def _recent(self, now: datetime) -> NDArray[np.float64]:
+        """What the champion's decisions cost whose truth became known in the last window of the monitors."""
+        assert self.watch is not None
+        since = now - timedelta(seconds=self.watch.terms.window_s)
+        parts = [costs for at, costs in self.recent_costs if at > since]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
     def contest(self, *, margin: float) -> Contest:
         """A new paired test on the scale of the champion's own costs."""
-        return Contest.begin(self.reference_costs, per_day=self.per_day(), margin=margin)
+        return Contest.begin(self.reference_costs, horizon_rows=self.horizon_rows(), margin=margin)
+
+    def horizon_rows(self) -> int:
+        """How many decisions a paired test may take, and how far back releases are compared."""
+        return int(HORIZON_DAYS * self.per_day())
 
     def told(self, moment: datetime) -> Told | None:
         """The champion's decisions up to *moment*, with what is known of them; None before the first."""

@@ -24,7 +24,6 @@ from geartrain.domain.wire import decode, encode
 from geartrain.engine.bench import Bench, Builder, Document
 from geartrain.engine.mitigated import model_of_run
 from geartrain.engine.shaping import TIMED_ROWS
-from geartrain.training.examples import Examples
 
 #: What the variant of a model that was fitted again is called.
 REFIT = "refit"
@@ -35,11 +34,7 @@ def refit(builder: Builder, document: Document, bench: Bench) -> tuple[Document,
     now, blobs = datetime.fromisoformat(document["now"]), builder.workspace.blobs
     known = bench.truth >= 0 if bench.classes else np.isfinite(bench.truth)
     places = np.flatnonzero(known).astype(np.int64)
-    examples = Examples(
-        matrix=bench.matrix[places],
-        truth=bench.truth[places],
-        columns={name: values[places] for name, values in bench.columns.items()},
-    )
+    examples = bench.taken(places)
     fitted = model_of_run(
         builder.contract,
         document,

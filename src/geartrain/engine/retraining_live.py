@@ -25,10 +25,9 @@ from geartrain.engine.windows import window_for
 from geartrain.engine.workspace import Workspace
 from geartrain.release.answers import Answer
 from geartrain.release.conditions import next_step, stage_of
-from geartrain.retraining.policy import Facts, Refusal, Trigger, should_retrain
+from geartrain.retraining.policy import ALARMS, Facts, Refusal, Trigger, should_retrain
+from geartrain.retraining.window import Window
 
-#: Signals that ask for a retraining by themselves.
-ALARMS = frozenset({"cost", "cost-trigger"})
 #: How far back arrivals count for the share in quarantine where the contract names no window.
 _RECENT = timedelta(days=7)
 
@@ -119,16 +118,24 @@ def ordered(
     Raises:
         SnapshotEmpty: No labelled row is known.
     """
-    since, why = _window(workspace, product, asked.champion, changed=trigger.since, now=now, seed=seed)
+    window, why = _window(workspace, product, asked.champion, changed=trigger.since, now=now, seed=seed)
     started = RetrainingStarted(
         product=product.name,
         trigger=f"{trigger.occasion}: {trigger.reason}; {why}",
         champion=asked.champion or "",
-        since=since,
+        since=window.since,
         until=now,
     )
     workspace.record_once(product.name, [started], now=now)
-    return order(product, now=now, seed=seed, since=since, retrained=True, trials=trials)
+    return order(
+        product,
+        now=now,
+        seed=seed,
+        since=window.since,
+        half_life_s=window.half_life_s,
+        retrained=True,
+        trials=trials,
+    )
 
 
 def move_on(workspace: Workspace, product: Product, release: str, *, now: datetime) -> Answer | None:
@@ -161,14 +168,16 @@ def _window(
     changed: datetime | None,
     now: datetime,
     seed: int,
-) -> tuple[datetime | None, str]:
-    """Since when the rows count that are learned from, and why."""
+) -> tuple[Window, str]:
+    """Which rows are learned from, and why."""
     if data_of(product.contract).decisions.event_time is None:
-        return None, "the rows do not say when they happened, so all of them are learned from"
+        return Window(
+            name="all", since=None
+        ), "the rows do not say when they happened, so all of them are learned from"
     document = run_of_release(workspace.root, product.name, champion) if champion else None
     settings: dict[str, Parameter] = dict(document["settings"]) if document is not None else {}
     found = window_for(workspace, product, settings, changed=changed, now=now, seed=seed)
-    return found.window.since, found.reason
+    return found.window, found.reason
 
 
 def _asked_by(person: str) -> Signal:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
 from geartrain.domain.clause import Parameter
-from geartrain.domain.contract import RetrainingAction
+from geartrain.domain.contract import RetrainingAction, RetrainingTerms
 from geartrain.domain.digest import short
 from geartrain.domain.events import ChallengeDecided, Refused, RetrainingStarted
 from geartrain.domain.incident import Signal
@@ -20,7 +20,6 @@ from geartrain.engine import releasing
 from geartrain.engine.arms import Answering, costs_of
 from geartrain.engine.bench import Document
 from geartrain.engine.building import order, run_id
-from geartrain.engine.challenging import Contest
 from geartrain.engine.diary import Diary, Ripe
 from geartrain.engine.signing import sign_all, waive_unproven
 from geartrain.engine.watching import close_with_release, open_incidents
@@ -28,14 +27,23 @@ from geartrain.engine.windows import window_for
 from geartrain.errors import PoolClosed, ReleaseRefused, SnapshotEmpty, TrainingImpossible
 from geartrain.release.conditions import next_step, stage_of
 from geartrain.release.state import ReleaseRecord
-from geartrain.retraining.challenge import Verdict
-from geartrain.retraining.policy import Occasion, Refusal, Trigger, should_retrain
+from geartrain.retraining.challenge import Ruling, decided
+from geartrain.retraining.course import (
+    FEWEST_ROWS,
+    Contest,
+    Drop,
+    Lately,
+    Promote,
+    RollBack,
+    margin_of,
+    next_move,
+    way_back,
+)
+from geartrain.retraining.policy import ALARMS, Refusal, Trigger, should_retrain
 
 if TYPE_CHECKING:
     from geartrain.engine.loop import Loop
 
-#: A scheduled retraining may cost this share more than the champion, proven; one after an alarm must be better.
-ROUTINE_MARGIN = 0.05
 #: The same refusal is not written down again before so many days have passed.
 REPEAT = timedelta(days=7)
 
@@ -49,8 +57,9 @@ class Rollout:
     document: Document = field(default_factory=dict)
     contest: Contest | None = None
     decided: ChallengeDecided | None = None
-    former: Answering | None = None
-    former_contest: Contest | None = None
+    made_by_people: Answering | None = None
+    standbys: dict[str, Answering] = field(default_factory=dict)
+    lately: Lately = field(default_factory=lambda: Lately(keep=FEWEST_ROWS))
     documents: dict[str, Document] = field(default_factory=dict)
     built: list[Document] = field(default_factory=list)
     last: datetime | None = None
@@ -68,31 +77,51 @@ class Rollout:
         """The releases that are asked beside the champion although nobody acts on them."""
         if self.challenger is not None:
             yield self.challenger
-        if self.former is not None:
-            yield self.former
+        yield from self.standbys.values()
         if self.loop.champion is not None and self.share > 0:
             yield self.loop.champion
 
     def matured(self, ripe: Ripe, done: Floats) -> None:
-        """Costs of a day's rows whose truth has arrived, for both contests."""
+        """Costs of a day's rows whose truth has arrived, for every release that was asked about them."""
         champion = self.loop.champion
         assert champion is not None
         ours = self._costs(champion, ripe) if champion.release in ripe.day.shadows else done
         mine = ripe.day.releases[ripe.rows] == champion.release
         ours = np.where(mine, done, ours)
-        for other, contest in ((self.challenger, self.contest), (self.former, self.former_contest)):
-            if other is None or contest is None or other.release not in ripe.day.shadows:
-                continue
-            contest.take(champion=ours, challenger=self._costs(other, ripe))
+        costs = {champion.release: ours}
+        for other in (*self.standbys.values(), *((self.challenger,) if self.challenger else ())):
+            if other.release in ripe.day.shadows:
+                costs[other.release] = self._costs(other, ripe)
+            elif (ripe.day.releases[ripe.rows] == other.release).all():
+                costs[other.release] = done
+        self.lately = replace(self.lately, keep=max(FEWEST_ROWS, self.loop.horizon_rows())).took(costs)
+        if self.challenger is not None and self.contest is not None and self.challenger.release in costs:
+            self.contest = self.contest.took(champion=ours, other=costs[self.challenger.release])
 
     def evening(self, diary: Diary, *, now: datetime, signals: tuple[Signal, ...]) -> None:
         """What the day's evidence decides."""
-        if self._rolled_back(now):
-            return
-        if self.challenger is not None:
-            self._move(now)
-        else:
-            self._retrain(diary, now=now, signals=signals)
+        champion = self.loop.champion
+        assert champion is not None
+        back = way_back(self.lately, champion.release, self.standbys, reference=self.loop.reference_costs)
+        move = next_move(self.contest, back, lambda: self._asked(now=now, signals=signals))
+        match move:
+            case None:
+                return
+            case RollBack():
+                if not self._rolled_back(move, now):
+                    self.evening(diary, now=now, signals=signals)
+            case Promote(ruling=found):
+                self._decide(now)
+                self._move_on(found, now)
+            case Drop(ruling=found):
+                self._decide(now)
+                self._drop(found.reason, now)
+            case Refusal():
+                self._refuse("retrain", move.reason, now)
+            case Trigger():
+                self._train(move, diary, now)
+            case _:
+                assert_never(move)
 
     def _costs(self, other: Answering, ripe: Ripe) -> Floats:
         shadow = ripe.day.shadows[other.release]
@@ -100,17 +129,9 @@ class Rollout:
             other.loaded, shadow.actions[ripe.rows], shadow.values[ripe.rows], ripe.truth, ripe.columns
         )
 
-    def _move(self, now: datetime) -> None:
-        """Take the challenger one step on, or out."""
-        assert self.challenger is not None and self.contest is not None
-        found = self.contest.ruling
-        if self.decided is None and found.verdict is not Verdict.RUNNING:
-            self._decide(now)
-        if found.verdict is Verdict.REFUSE:
-            self._drop(found.reason, now)
-            return
-        if found.verdict is Verdict.RUNNING:
-            return
+    def _move_on(self, found: Ruling, now: datetime) -> None:
+        """Take the proven challenger one step on."""
+        assert self.challenger is not None
         loop, release = self.loop, self.challenger.release
         contract = loop.product.contract
         if contract.retraining is not None and contract.retraining.action is not RetrainingAction.PROMOTE:
@@ -144,20 +165,21 @@ class Rollout:
         return now >= entered + timedelta(seconds=max(bakes, default=0.0))
 
     def _decide(self, now: datetime) -> None:
-        assert self.challenger is not None and self.contest is not None and self.loop.champion is not None
-        found = self.contest.ruling
-        self.decided = ChallengeDecided(
-            product=self.loop.product.name,
-            champion=self.loop.champion.release,
+        """Write the end of the challenge down, once."""
+        contest, champion = self.contest, self.loop.champion
+        assert self.challenger is not None and contest is not None and champion is not None
+        if self.decided is not None:
+            return
+        product = self.loop.product.name
+        self.decided = decided(
+            contest.terms,
+            contest.seen,
+            product=product,
+            champion=champion.release,
             challenger=self.challenger.release,
-            promoted=found.verdict is Verdict.PROMOTE,
-            evidence=min(found.evidence, 1e300),
-            rows=found.rows,
-            cost_per_1000_champion=found.cost_per_1000_champion,
-            cost_per_1000_challenger=found.cost_per_1000_challenger,
-            reason=found.reason,
         )
-        self.loop.workspace.record(self.loop.product.name, [self.decided], now=now)
+        assert self.decided is not None
+        self.loop.workspace.record(product, [self.decided], now=now)
 
     def _drop(self, reason: str, now: datetime) -> None:
         assert self.challenger is not None
@@ -170,6 +192,9 @@ class Rollout:
                 reason=reason,
                 now=now,
             )
+        self._forget_challenger()
+
+    def _forget_challenger(self) -> None:
         self.challenger, self.contest, self.decided = None, None, None
 
     def _crown(self, now: datetime) -> None:
@@ -183,25 +208,21 @@ class Rollout:
             loop.workspace.record(loop.product.name, closing, now=now)
         self.documents[challenger.release] = self.document
         loop.crown(challenger, self.document, now=now, replaced=True)
-        self.former, self.former_contest = former, loop.contest(margin=0.0)
-        self.challenger, self.contest, self.decided = None, None, None
+        self.made_by_people = self.made_by_people or former
+        self.standbys = {one.release: one for one in (former, self.made_by_people)}
+        self._forget_challenger()
 
-    def _rolled_back(self, now: datetime) -> bool:
-        """Go back to the former champion once it is proven to have been better."""
-        if self.former is None or self.former_contest is None:
-            return False
-        found = self.former_contest.ruling
-        if found.verdict is Verdict.RUNNING:
-            return False
-        former, self.former, self.former_contest = self.former, None, None
+    def _rolled_back(self, move: RollBack, now: datetime) -> bool:
+        """Go back to a release that stands by and is proven to decide cheaper."""
+        former = self.standbys.pop(move.release)
         document = self.documents.get(former.release)
-        if found.verdict is not Verdict.PROMOTE or document is None:
+        if document is None:
             return False
         loop = self.loop
         answer = releasing.roll_back(
             loop.workspace,
             loop.product.contract,
-            reason=f"the former release decides cheaper: {found.reason}",
+            reason=f"an earlier release decides cheaper: {move.ruling.reason}",
             now=now,
             to=former.release,
         )
@@ -210,21 +231,17 @@ class Rollout:
         if self.challenger is not None:
             self._drop("the champion that it challenged was rolled back", now)
         loop.crown(former, document, now=now, replaced=False)
+        people = self.made_by_people
+        self.standbys = {} if people is None or people is former else {people.release: people}
         return True
 
-    def _retrain(self, diary: Diary, *, now: datetime, signals: tuple[Signal, ...]) -> None:
+    def _asked(self, *, now: datetime, signals: tuple[Signal, ...]) -> Trigger | Refusal | None:
+        """What the contract's policy says tonight."""
         terms = self.loop.product.contract.retraining
         if terms is None:
-            return
-        alarm = next((one for one in signals if one.kind in {"cost", "cost-trigger"}), None)
-        answer = should_retrain(terms, self.loop.facts(now=now, alarm=alarm, last=self.last), now)
-        match answer:
-            case None:
-                return
-            case Refusal():
-                self._refuse("retrain", answer.reason, now)
-            case Trigger():
-                self._train(answer, diary, now)
+            return None
+        alarm = next((one for one in signals if one.kind in ALARMS), None)
+        return should_retrain(terms, self.loop.facts(now=now, alarm=alarm, last=self.last), now)
 
     def _train(self, trigger: Trigger, diary: Diary, now: datetime) -> None:
         loop = self.loop
@@ -247,6 +264,7 @@ class Rollout:
                 now=now,
                 seed=loop.seed,
                 since=window.window.since,
+                half_life_s=window.window.half_life_s,
                 retrained=True,
                 trials=loop.trials,
             )
@@ -277,8 +295,8 @@ class Rollout:
             if not releasing.accepted(answer):
                 return
         self.challenger, self.document = loop.load(release), document
-        margin = 0.0 if trigger.occasion is Occasion.ALARM else ROUTINE_MARGIN
-        self.contest = loop.contest(margin=margin)
+        terms = contract.retraining or RetrainingTerms()
+        self.contest = loop.contest(margin=margin_of(terms, trigger.occasion))
         open_since = now - timedelta(seconds=contract.decision.label_delay_s + 2 * 86_400)
         for day in diary.days:
             if day.day >= open_since:

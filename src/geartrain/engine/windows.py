@@ -11,20 +11,18 @@ from geartrain.domain.clause import Parameter
 from geartrain.domain.columns import microseconds
 from geartrain.domain.contract import Contract
 from geartrain.domain.features import Encoding, FeatureSet
+from geartrain.domain.prediction import Floats
 from geartrain.domain.rule import DecisionRule, rule_of
 from geartrain.engine.products import Product
 from geartrain.engine.rows import Rows, classes_of, take_rows, truth_of
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import SnapshotEmpty, TrainingImpossible
 from geartrain.features.encoding import encode, fit_encoding
-from geartrain.retraining.window import Choice, candidates, choose_window
+from geartrain.retraining.window import Choice, Window, block_start, candidates, choose_window
 from geartrain.stats.fitted import Fitted
 from geartrain.training.examples import Examples, row_costs
 from geartrain.training.fitting import fit
 from geartrain.training.recipe import Recipe
-
-#: The last part of the labelled rows that windows are tried on.
-BLOCK = 0.2
 
 
 def labelled(contract: Contract, rows: Rows, classes: tuple[str, ...]) -> Rows:
@@ -43,12 +41,16 @@ def quick_fit(
     *,
     classes: tuple[str, ...],
     seed: int,
+    weight: Floats | None = None,
 ) -> tuple[Encoding, DecisionRule, Fitted]:
     """Fit settings that are known already on labelled rows: no search, no pools, no gates."""
     encoding = fit_encoding(features, rows.features)
     rule = rule_of(contract, classes)
     examples = Examples(
-        matrix=encode(encoding, rows.features), truth=truth_of(contract, rows, classes), columns=rows.columns
+        matrix=encode(encoding, rows.features),
+        truth=truth_of(contract, rows, classes),
+        columns=rows.columns,
+        weight=weight,
     )
     return encoding, rule, fit(recipe, settings, examples, rule, seed=seed)
 
@@ -62,7 +64,7 @@ def window_for(
     now: datetime,
     seed: int,
 ) -> Choice:
-    """Try the whole history, the contract's window and the rows since the change; take the cheapest."""
+    """Try the whole history, plain and weighted, the contract's window and the rows since the change; take the cheapest."""
     contract = product.contract
     terms = contract.retraining
     _, every = take_rows(workspace, contract, product.features, known_at=now)
@@ -71,10 +73,11 @@ def window_for(
     times = rows.times_us
     if len(times) < 2:
         raise SnapshotEmpty("no labelled row is known yet", where=contract.product.name)
-    cut = int(np.quantile(times, 1 - BLOCK))
+    window_s = terms.window_s if terms else None
+    cut = block_start(times, window_s=window_s)
     block = rows.take(np.flatnonzero(times >= cut).astype(np.int64))
     until = datetime.fromtimestamp(cut / 1e6, tz=now.tzinfo)
-    windows = candidates(changed=changed, window_s=terms.window_s if terms else None, until=until)
+    windows = candidates(changed=changed, window_s=window_s, until=until)
     return choose_window(
         windows, _scorer(product, settings, rows, times, cut, block, classes=classes, seed=seed)
     )
@@ -90,10 +93,11 @@ def _scorer(
     *,
     classes: tuple[str, ...],
     seed: int,
-) -> Callable[[datetime | None], float | None]:
-    def score(since: datetime | None) -> float | None:
-        begin = microseconds(since) if since else int(times.min())
-        taught = rows.take(np.flatnonzero((times >= begin) & (times < cut)).astype(np.int64))
+) -> Callable[[Window], float | None]:
+    def score(window: Window) -> float | None:
+        begin = microseconds(window.since) if window.since else int(times.min())
+        places = np.flatnonzero((times >= begin) & (times < cut)).astype(np.int64)
+        taught = rows.take(places)
         try:
             encoding, rule, fitted = quick_fit(
                 product.contract,
@@ -103,6 +107,7 @@ def _scorer(
                 taught,
                 classes=classes,
                 seed=seed,
+                weight=window.weights(times[places]),
             )
         except TrainingImpossible:
             return None

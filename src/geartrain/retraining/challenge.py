@@ -4,7 +4,8 @@ The bet is on the difference of costs, champion minus challenger, as a share of 
 a difference beyond it counts as the cap, so that one enormous row cannot decide alone.
 While the challenger is no better (its expected capped cost on each row, given the rows
 before, is not lower), it is promoted with a probability of at most `alpha`, however
-often one looks. Shown worse, or not proven by the horizon, the champion stays.
+often one looks. Shown worse, or not proven by the horizon, the champion stays. Evidence
+counts as it stands when it is acted on: a lead that was lost again promotes nobody.
 """
 
 from __future__ import annotations
@@ -133,16 +134,16 @@ def meet(terms: ChallengeTerms, seen: Challenge, *, champion: Floats, challenger
 
 
 def ruling(terms: ChallengeTerms, seen: Challenge) -> Ruling:
-    """What the test says now. What was proven first stays."""
-    better, worse = seen.better.proven_row, seen.worse.proven_row
+    """What the test says now, by the evidence as it stands now."""
+    better, worse, bar = seen.better.standing, seen.worse.standing, 1 / terms.alpha
     asked = "better" if terms.margin == 0 else f"not worse by more than {terms.margin:g} per decision"
-    weight = f"(e = {seen.better.evidence:.3g} of {1 / terms.alpha:.3g})"
-    if better is not None and (worse is None or better <= worse):
+    weight = f"(e = {better:.3g} of {bar:.3g})"
+    if better >= bar:
         verdict = Verdict.PROMOTE
-        reason = f"proven {asked} after {better + 1:,} rows {weight}"
-    elif worse is not None:
+        reason = f"proven {asked} on {seen.rows:,} rows {weight}"
+    elif worse >= bar:
         verdict = Verdict.REFUSE
-        reason = f"shown worse after {worse + 1:,} rows (e = {seen.worse.evidence:.3g}); the champion stays"
+        reason = f"shown worse on {seen.rows:,} rows (e = {worse:.3g}); the champion stays"
     elif seen.rows >= terms.horizon_rows:
         verdict = Verdict.REFUSE
         reason = f"not proven {asked} within {terms.horizon_rows:,} rows {weight}; the champion stays"
@@ -153,7 +154,7 @@ def ruling(terms: ChallengeTerms, seen: Challenge) -> Ruling:
         reason += f"; {seen.capped:,} differences beyond {terms.cap:.4g} counted as that"
     return Ruling(
         verdict=verdict,
-        evidence=seen.better.evidence,
+        evidence=better,
         rows=seen.rows,
         cost_per_1000_champion=1000 * seen.champion_cost / max(1, seen.rows),
         cost_per_1000_challenger=1000 * seen.challenger_cost / max(1, seen.rows),

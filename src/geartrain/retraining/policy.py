@@ -1,6 +1,6 @@
 """Retrain now, wait, or refuse: never without a reason that a person can check.
 
-An alarm or the schedule asks for a retraining; the facts may forbid it. Training on
+An alarm, a loss that outweighs a refit, or the schedule asks for a retraining; the facts may forbid it. Training on
 quarantined data, immature labels or while a feed is broken teaches the model the fault;
 judging with a spent holdout proves nothing; and where the previous release is cheaper,
 rolling back is. All reasons are given at once.
@@ -8,22 +8,60 @@ rolling back is. All reasons are given at once.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from geartrain.domain.contract import Cause, RetrainingTerms
 from geartrain.domain.incident import Incident, Signal
 
+Floats = NDArray[np.float64]
+
 #: Open incidents of these causes mean that the newest rows cannot be trusted.
 DATA_CAUSES = (Cause.FEED, Cause.COLUMN, Cause.LABEL_FEED)
+#: Kinds of signals that ask for a retraining by themselves.
+ALARMS = frozenset({"cost", "cost-trigger"})
+#: Standard errors that are taken off a gap before it counts: nine in ten such gaps are really larger.
+CAUTION = 1.2816
+#: Labels that a gap needs.
+FEWEST_IN_GAP = 50
 
 
 class Occasion(StrEnum):
     """What asked for a retraining."""
 
     ALARM = "alarm"
+    COST = "cost"
     SCHEDULE = "schedule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """What decisions cost more than the champion did when it was judged, per decision, and how many there are a day."""
+
+    per_decision: float
+    decisions_per_day: float
+
+
+def gap_of(recent: Floats, reference: Floats, *, decisions_per_day: float) -> Gap | None:
+    """The rise of mean cost from *reference* to *recent*, shapes (n,) and (m,), that nine in ten samples would exceed.
+
+    Cautious, since a rise seen by chance would buy a refit that mends nothing. None with
+    fewer than fifty known costs on a side. Assumes that rows are independent.
+
+    >>> gap_of(np.ones(100), np.zeros(100), decisions_per_day=10.0)
+    Gap(per_decision=1.0, decisions_per_day=10.0)
+    """
+    now, then = recent[np.isfinite(recent)], reference[np.isfinite(reference)]
+    if min(now.size, then.size) < FEWEST_IN_GAP:
+        return None
+    error = math.sqrt(float(now.var(ddof=1)) / now.size + float(then.var(ddof=1)) / then.size)
+    rise = float(now.mean() - then.mean()) - CAUTION * error
+    return Gap(per_decision=max(0.0, rise), decisions_per_day=decisions_per_day)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +72,7 @@ class Facts:
         live_since: When the champion went live; None without one.
         last_retraining: When the last one *began*, whatever came of it.
         alarm: The signal that asks for it, or None.
+        gap: What the champion costs more than it did, or None where too few labels tell.
         mature_labels: Labels that a training may use.
         per_class: How many of them of each class of the contract; empty for regression.
         quarantined_share: Of the rows that arrived in the training window.
@@ -45,6 +84,7 @@ class Facts:
     live_since: datetime | None
     last_retraining: datetime | None = None
     alarm: Signal | None = None
+    gap: Gap | None = None
     mature_labels: int = 0
     per_class: tuple[tuple[str, int], ...] = ()
     quarantined_share: float = 0.0
@@ -58,7 +98,7 @@ class Trigger:
     """A retraining should begin.
 
     Attributes:
-        since: The estimate of when the change began, or None for the schedule.
+        since: The estimate of when the change began, or None where nothing tells it.
     """
 
     occasion: Occasion
@@ -91,18 +131,40 @@ def should_retrain(terms: RetrainingTerms, facts: Facts, now: datetime) -> Trigg
 def _asked(terms: RetrainingTerms, facts: Facts, now: datetime) -> Trigger | None:
     if terms.on_alarm and facts.alarm is not None:
         return Trigger(occasion=Occasion.ALARM, reason=facts.alarm.message, since=facts.alarm.since)
-    started = max(
-        (time for time in (facts.last_retraining, facts.live_since) if time is not None), default=None
-    )
-    if terms.every_s is None or started is None:
-        return None
-    due = started + timedelta(seconds=terms.every_s)
-    if now < due:
+    due = _due(terms, facts)
+    if terms.refit_cost is not None and facts.gap is not None:
+        slot, when = next_slot(terms, due, now)
+        days = max(0.0, (slot - now) / timedelta(days=1))
+        loss = facts.gap.per_decision * facts.gap.decisions_per_day * days
+        if loss > terms.refit_cost:
+            return Trigger(
+                occasion=Occasion.COST,
+                reason=f"{loss:,.4g} more than promised are expected to be lost until {when}"
+                f" {slot:%Y-%m-%d %H:%M} UTC; a retraining costs {terms.refit_cost:,.4g}",
+            )
+    if due is None or terms.every_s is None or now < due:
         return None
     return Trigger(
         occasion=Occasion.SCHEDULE,
-        reason=f"{_days(terms.every_s)} since {started:%Y-%m-%d %H:%M} UTC have passed",
+        reason=f"{_days(terms.every_s)} since {due - timedelta(seconds=terms.every_s):%Y-%m-%d %H:%M} UTC have passed",
     )
+
+
+def next_slot(terms: RetrainingTerms, due: datetime | None, now: datetime) -> tuple[datetime, str]:
+    """When a retraining would begin if none does now: by the calendar, or a cool-down from now."""
+    if due is not None and due > now:
+        return due, "the next by the calendar on"
+    if terms.every_s is not None:
+        return now + timedelta(seconds=terms.every_s), "the next by the calendar on"
+    return now + timedelta(seconds=terms.cool_down_s), "one could begin again on"
+
+
+def _due(terms: RetrainingTerms, facts: Facts) -> datetime | None:
+    """When the calendar asks; None where it never does."""
+    started = max(
+        (time for time in (facts.last_retraining, facts.live_since) if time is not None), default=None
+    )
+    return None if terms.every_s is None or started is None else started + timedelta(seconds=terms.every_s)
 
 
 def _too_soon(terms: RetrainingTerms, facts: Facts, now: datetime) -> tuple[str, ...]:

@@ -12,16 +12,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Times = NDArray[np.int64]
+
 #: A shorter window must be cheaper than the best longer one by this share of its cost.
 LEAST_GAIN = 0.02
+#: The last part of the window's labelled rows that windows are tried on.
+BLOCK = 0.2
+#: All rows, weighted: in so many parts of the contract's window a row's weight falls to a half.
+HALF_LIVES = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Rows since a time; None means all."""
+    """Rows since a time; None means all.
+
+    Attributes:
+        half_life_s: In this time a row's weight falls to a half; None weighs all alike.
+    """
 
     name: str
     since: datetime | None
+    half_life_s: float | None = None
+
+    def weights(self, times_us: Times) -> Floats | None:
+        """How much rows at *times_us* count, shape (n,), mean 1; None where all count alike."""
+        if self.half_life_s is None or not len(times_us):
+            return None
+        ages_s = (times_us.max() - times_us) / 1e6
+        weights = np.exp2(-ages_s / self.half_life_s)
+        return np.asarray(weights / weights.mean())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +64,36 @@ class Choice:
     reason: str
 
 
+def block_start(times_us: Times, *, window_s: float | None) -> int:
+    """Where the block begins on which windows are tried: the last fifth of the contract's window, or of all rows.
+
+    A block as long as a fifth of a long history would ask which window was best years ago.
+    """
+    if window_s is None:
+        return int(np.quantile(times_us, 1 - BLOCK))
+    recent = times_us[times_us >= times_us.max() - int(window_s * 1e6)]
+    return int(np.quantile(recent, 1 - BLOCK))
+
+
 def candidates(*, changed: datetime | None, window_s: float | None, until: datetime) -> tuple[Window, ...]:
-    """The windows worth trying, the longest first: all, the contract's, since the change.
+    """The windows worth trying, the longest first: all, all weighted, the contract's, since the change.
 
     *until* is the beginning of the block that they will be tried on. A change that is
-    not before it leaves nothing to learn from and is no candidate.
+    not before it leaves nothing to learn from and is no candidate. Weighted are the rows by
+    age, with half a contract's window as their half-life; without a window none is tried.
     """
     found = [Window(name="all", since=None)]
-    recent = None if window_s is None else until - timedelta(seconds=window_s)
-    if recent is not None:
-        found.append(Window(name="last", since=recent))
+    short: list[Window] = []
+    if window_s is not None:
+        found.append(Window(name="weighted", since=None, half_life_s=window_s / HALF_LIVES))
+        short.append(Window(name="last", since=until - timedelta(seconds=window_s)))
     if changed is not None and changed < until:
-        found.append(Window(name="since the change", since=changed))
-    return tuple(sorted(found, key=lambda one: (one.since is not None, one.since or until)))
+        short.append(Window(name="since the change", since=changed))
+    return (*found, *sorted(short, key=lambda one: one.since or until))
 
 
-def choose_window(windows: tuple[Window, ...], score: Callable[[datetime | None], float | None]) -> Choice:
-    """Try each window with *score*, the mean cost on the last labelled block of a model trained since a time.
+def choose_window(windows: tuple[Window, ...], score: Callable[[Window], float | None]) -> Choice:
+    """Try each window with *score*, the mean cost on the last labelled block of a model taught on it.
 
     *score* gives None (or NaN) where no model can be trained, such as on one class only.
     *windows* go from the longest to the shortest; where none can be tried the first is
@@ -66,7 +102,7 @@ def choose_window(windows: tuple[Window, ...], score: Callable[[datetime | None]
     >>> from datetime import UTC
     >>> day = datetime(2026, 1, 1, tzinfo=UTC)
     >>> windows = candidates(changed=day, window_s=None, until=day + timedelta(days=9))
-    >>> choose_window(windows, lambda since: 0.5 if since is None else 0.3).window.name
+    >>> choose_window(windows, lambda one: 0.3 if one.since else 0.5).window.name
     'since the change'
 
     Raises:
@@ -74,7 +110,7 @@ def choose_window(windows: tuple[Window, ...], score: Callable[[datetime | None]
     """
     if not windows:
         raise ValueError("there is no window to choose from")
-    tried = tuple(Tried(window=window, cost=_number(score(window.since))) for window in windows)
+    tried = tuple(Tried(window=window, cost=_number(score(window))) for window in windows)
     best: Tried | None = None
     for one in tried:
         if one.cost is not None and (best is None or _clearly_cheaper(one.cost, best.cost)):

@@ -202,6 +202,11 @@ class Purse:
         """The largest wealth so far, an e-value in the sense of "ever reached"."""
         return to_evidence(self.peak)
 
+    @property
+    def standing(self) -> float:
+        """The present wealth: an e-value at whatever row one looks."""
+        return to_evidence(_log_sum(self.log_wealth) - math.log(len(self.log_wealth)))
+
 
 def bet(purse: Purse, gains: Floats, *, null: float = 0.0, bound: float) -> Purse:
     """Bet that the mean of *gains* in [-1, 1] is above *null*, until 1/alpha = *bound* is reached.
