@@ -14,6 +14,7 @@ import argparse
 import sys
 import time
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -37,8 +38,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LABELS = 150
 CHANGES = (
     ("nothing", {"shift": 0.0, "flipped": False}),
-    ("population", {"shift": 0.8, "flipped": False}),
     ("concept", {"shift": 0.0, "flipped": True}),
+    ("population", {"shift": 0.8, "flipped": False}),
     ("both", {"shift": 0.8, "flipped": True}),
 )
 WAYS = ("CBPE", "PAPE", f"{LABELS} labels alone", f"PPI, {LABELS} at random", f"PPI, {LABELS} asked")
@@ -57,7 +58,9 @@ def told_of(world: World) -> tuple[Foretold, np.ndarray]:
     return told, PRICES[actions, world.truth]
 
 
-def answers(world: World, seed: int) -> dict[str, tuple[Measurement, float]]:
+def answers(
+    world: World, seed: int, known: dict[str, Measurement | None]
+) -> dict[str, tuple[Measurement, float]]:
     """What each way says about one world, with the truth that it is about."""
     told, costs = told_of(world)
     reference = Reference(
@@ -67,7 +70,13 @@ def answers(world: World, seed: int) -> dict[str, tuple[Measurement, float]]:
         whence="reference rows",
     )
     plain = estimate(RULE, told, positive=1, now=NOW, due_s=0.0).cost
-    adapted = adapt(RULE, told, world.current, reference, positive=1, now=NOW, delay_s=0.0, seed=seed).cost
+    # Neither estimate reads a truth of the current rows: worlds that differ only there share them.
+    name = sha256(b"".join(one.tobytes() for one in (world.reference, world.reference_truth, world.current)))
+    if (key := name.hexdigest()) not in known:
+        known[key] = adapt(
+            RULE, told, world.current, reference, positive=1, now=NOW, delay_s=0.0, seed=seed
+        ).cost
+    adapted = known[key]
     chance = np.random.default_rng(10_000 + seed)
     expected, variance = expected_and_variance(told)
     even = np.full(len(costs), LABELS / len(costs))
@@ -99,8 +108,9 @@ def answers(world: World, seed: int) -> dict[str, tuple[Measurement, float]]:
 def table(name: str, draws: dict[str, object], count: int) -> None:
     print(f"\n{name}: {count} worlds each; a miss costs 5, a false alarm 1")
     print(f"  {'what changed':12} {'truth':>7}  " + "  ".join(f"{one:>22}" for one in WAYS))
+    known: dict[str, Measurement | None] = {}
     for change, draw in draws.items():
-        rows = [answers(world, seed) for seed, world in enumerate(worlds(draw, count))]
+        rows = [answers(world, seed, known) for seed, world in enumerate(worlds(draw, count))]
         cells = []
         for way in WAYS:
             told = [one[way] for one in rows if one[way][0] is not None]
