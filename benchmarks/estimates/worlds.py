@@ -139,7 +139,7 @@ def _public(
 
 
 def public(data: Public, *, shift: float, flipped: bool) -> Callable[[int], World]:
-    """Half of the rows, drawn anew each time, are the reference; current rows come from the others, leaning by *shift*."""
+    """Reference rows are drawn anew each time; current rows come from the others, leaning by *shift*."""
     truth = np.where(data.turns & flipped, 1 - data.truth, data.truth)
     actions = acted(data.said)
     costs = PRICES[actions, truth]
