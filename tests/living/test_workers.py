@@ -84,7 +84,7 @@ def test_two_workers_with_tls_and_tokens_are_one_server(the_shop, tmp_path):
         text=True,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not ready.exists():
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
@@ -141,7 +141,7 @@ def test_workers_share_a_port_for_grpc_too(the_shop, tmp_path):
         text=True,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not ready.exists():
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline

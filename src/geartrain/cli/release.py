@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,9 @@ from geartrain.cli.options import (
 from geartrain.domain.digest import short
 from geartrain.domain.roles import Role
 from geartrain.release import answers
+
+if TYPE_CHECKING:
+    from geartrain.adapters.model_signature import Signer
 
 _DAYS = re.compile(r"(\d+)\s*d(ays?)?")
 
@@ -273,18 +277,46 @@ def live_at(workspace: Path | None, folder: Path, time: datetime) -> Answer:
 
 @release.command()
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--model-signature",
+    "signature",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Check this OpenSSF Model Signing v1 signature too; needs `geartrain[signing]`.",
+)
+@click.option(
+    "--model-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The public key (PEM) that must have made it,",
+)
+@click.option("--identity", default="", help="or the identity that must have signed it with Sigstore,")
+@click.option("--issuer", default="", help="and the OpenID Connect issuer that vouches for it.")
 @answering
-def verify(bundle: Path) -> Answer:
+def verify(
+    bundle: Path, signature: Path | None, model_key: Path | None, identity: str, issuer: str
+) -> Answer:
     """Check a bundle folder byte for byte: checksums, signature, nothing missing, nothing extra."""
     from geartrain.release.bundle import verify as verified
     from geartrain.release.directory import read_directory
 
     result = verified(read_directory(bundle))
+    text = f"the bundle is, byte for byte, release {result.release.id}\nsigned with key {result.public_key}"
+    if signature is not None:
+        from geartrain.adapters.model_signature import verify_folder
+
+        signer = _signer(model_key, identity=identity, issuer=issuer)
+        verify_folder(bundle, signature, signer=signer)
+        text += f"\nthe model signature {signature.name} holds for every file"
+    elif model_key or identity or issuer:
+        raise click.UsageError("name the signature with --model-signature")
     return Answer(
         schema="release-verify/1",
         ok=True,
-        result={"release": result.release.id, "public_key": result.public_key},
-        text=f"the bundle is, byte for byte, release {result.release.id}\nsigned with key {result.public_key}",
+        result={
+            "release": result.release.id,
+            "public_key": result.public_key,
+            "model_signature": signature is not None,
+        },
+        text=text,
     )
 
 
@@ -320,9 +352,27 @@ def edge(workspace: Path | None, folder: Path, release_name: str, target: Path) 
 @product_option
 @release_argument
 @click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.option(
+    "--model-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Sign it with this private key (PEM) as OpenSSF Model Signing v1 does; needs `geartrain[signing]`.",
+)
+@click.option(
+    "--keyless", is_flag=True, help="Sign it with Sigstore, as the identity that this job runs under."
+)
 @answering
-def export(workspace: Path | None, folder: Path, release_name: str, target: Path) -> Answer:
-    """Write a release's bundle into a folder: yours to keep, no lock-in."""
+def export(
+    workspace: Path | None,
+    folder: Path,
+    release_name: str,
+    target: Path,
+    model_key: Path | None,
+    keyless: bool,  # noqa: FBT001 - a flag of the command line
+) -> Answer:
+    """Write a release's bundle into a folder: yours to keep, no lock-in.
+
+    A model signature lies beside the folder, under its name and `.sig`.
+    """
     from geartrain.engine.bundles import bundle_files
     from geartrain.engine.releasing import releases
     from geartrain.release.directory import write_directory
@@ -331,12 +381,37 @@ def export(workspace: Path | None, folder: Path, release_name: str, target: Path
     name = _resolved(releases(space, product.name), release_name)
     files = bundle_files(space, name)
     write_directory(target, files)
+    signature: Path | None = None
+    if model_key is not None or keyless:
+        from geartrain.adapters.model_signature import ByIdentity, ByKey, sign_folder
+
+        if model_key is not None and keyless:
+            raise click.UsageError("sign with --model-key or --keyless, not with both")
+        signature = target.with_name(f"{target.name}.sig")
+        signer = ByIdentity() if model_key is None else ByKey(path=model_key)
+        sign_folder(target, signature, signer=signer)
     return Answer(
         schema="release-export/1",
         ok=True,
-        result={"release": name, "folder": str(target), "files": sorted(files)},
-        text=f"{len(files)} files in {target}; `geartrain release verify {target}` checks them",
+        result={
+            "release": name,
+            "folder": str(target),
+            "files": sorted(files),
+            "model_signature": None if signature is None else str(signature),
+        },
+        text=f"{len(files)} files in {target}; `geartrain release verify {target}` checks them"
+        + ("" if signature is None else f"\nthe model signature is {signature}"),
     )
+
+
+def _signer(model_key: Path | None, *, identity: str, issuer: str) -> Signer:
+    from geartrain.adapters.model_signature import ByIdentity, ByKey
+
+    if model_key is not None and not (identity or issuer):
+        return ByKey(path=model_key)
+    if model_key is None and identity and issuer:
+        return ByIdentity(identity=identity, issuer=issuer)
+    raise click.UsageError("say who must have signed: --model-key, or --identity with --issuer")
 
 
 def _resolved(state: object, name: str) -> str:
