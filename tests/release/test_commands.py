@@ -60,6 +60,17 @@ def test_every_role_signs_the_exact_release(made) -> None:
     assert signing(desk.terms, desk.state.record(release.id)).missing == ()
 
 
+def test_who_signs_is_told_that_the_gates_are_closed_and_by_what(made) -> None:
+    """A yes to what may not go live is written down all the same, and nobody gives it unknowing."""
+    desk, release = offered(made, recall=0.8)
+
+    notes = signed(desk, release, *SIGNERS[0]).notes
+
+    assert any("the gates are closed by success.recall (broken)" in one for one in notes)
+    kept_desk, kept = offered(made)
+    assert not any("gates" in one for one in signed(kept_desk, kept, *SIGNERS[0]).notes)
+
+
 def test_signing_twice_changes_nothing(made) -> None:
     """A repeated command after a crash is accepted and appends no second signature."""
     desk, release = offered(made)

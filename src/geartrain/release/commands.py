@@ -19,7 +19,7 @@ from geartrain.domain.release import Release, ReleaseStage, SignOff, Waiver
 from geartrain.domain.roles import Role
 from geartrain.release.answers import Accepted, Answer, Refusal, Refusing
 from geartrain.release.bundle import evidence_of
-from geartrain.release.conditions import contract_moved, evidence, signing
+from geartrain.release.conditions import contract_moved, evidence, gates_of, signing
 from geartrain.release.gates import gates
 from geartrain.release.state import IN_ROLLOUT, ReleaseRecord, ReleaseState
 
@@ -115,6 +115,11 @@ def sign(
     notes = [f"still to sign: {_roles(left)}"] if left else ["every role that must sign has signed"]
     if asked.note:
         notes.append(asked.note)
+    gate = gates_of(state, contract, record, now)
+    if gate is not None and not gate.passed:
+        notes.append(
+            f"{gate.sentence}: until each is kept or waived the release does not go live, signed or not"
+        )
     signed = SignOff(release=release, role=role, person=person, signed_at=now, reason=reason)
     return Accepted(events=(SignedOff(product=contract.product.name, sign_off=signed),), notes=tuple(notes))
 
