@@ -24,7 +24,7 @@ CONTRACTS: dict[str, RetrainingTerms] = {
     "elec2": terms_of(every=2_500, window=3_000, cool_down=1_500),
     "noaa": terms_of(every=1_000, window=None, cool_down=1_000, margin=0.1),
 }
-ON_ALARM = terms_of(cool_down=1_000)
+ON_ALARM = terms_of(cool_down=5_000)
 #: Never may a policy end further below never retraining, in points of accuracy.
 TOLERATED = 0.2
 #: The accuracy and the most refits asked for.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 #: Rows of a generated stream.
 ROWS = 40_000
-#: How long a gradual drift takes, in rows; an abrupt one takes one row.
+#: How long a gradual drift takes, in rows; an abrupt one takes none.
 GRADUAL = 4_000
 
 REAL = ("elec2", "noaa")
@@ -84,13 +85,16 @@ def generate(name: str, *, seed: int, rows: int = ROWS) -> Stream:
             parts = [synth.Hyperplane(seed=seed, n_features=10, n_drift_features=5, mag_change=0.001)]
         case _:
             raise ValueError(f"there is no stream {name}")
+    if how == "abrupt":
+        shares = [islice(iter(part), rows // len(parts)) for part in parts]
+        return _taken(name, chain.from_iterable(shares))
     stream: Any = parts[0]
     for number, part in enumerate(parts[1:], start=1):
         stream = synth.ConceptDriftStream(
             stream,
             part,
             position=number * rows // 4,
-            width=GRADUAL if how == "gradual" else 1,
+            width=GRADUAL,
             seed=seed + 10 * number,
         )
     return _taken(name, stream.take(rows))
