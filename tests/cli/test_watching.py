@@ -261,7 +261,7 @@ def test_a_few_labels_that_were_asked_for_tell_what_no_estimate_could(
 def test_fairness_and_success_are_judged_on_decisions_whose_truth_is_known(
     live: tuple[Path, str], shell: Shell
 ) -> None:
-    """Live clauses get a status from the log at stage `live`, said to be of one look; what cannot be told says why."""
+    """Live clauses get a status from the log at stage `live`, said to hold at all times; what cannot be told says why."""
     home, release = live
     with (home / "product.yaml").open("a") as contract:
         contract.write(
@@ -286,7 +286,7 @@ def test_fairness_and_success_are_judged_on_decisions_whose_truth_is_known(
     live_now = {one["clause"]: one for one in said}
     large = live_now["fairness.large_ones"]
     assert (large["status"], large["stage"], large["rows"]) == ("broken", "live", 360)
-    assert "an interval for one look, not for looking every day" in large["message"]
+    assert "holds at all times at once, however often one looks" in large["message"]
     assert live_now["fairness.found_alike"]["status"] in {"kept", "unproven"}
     assert live_now["fairness.found_alike"]["value"] == 0.0
     assert live_now["fairness.each_alone"]["status"] == "not measured"

@@ -8,13 +8,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from geartrain.domain.clause import Clause, Comparison, Stage
+from geartrain.domain.clause import Clause, Comparison, Severity, Stage
 from geartrain.domain.contract import Contract, CostTerms, DecisionTerms, ProductTerms
 from geartrain.domain.roles import Role
 from geartrain.domain.rule import rule_of
 from geartrain.domain.task import Task
-from geartrain.engine.decided import TRUTH
-from geartrain.engine.live_evidence import evidence_of, findings_at_one_look, judged_live, said_of, usable
+from geartrain.engine.clause_alarms import clause_signals
+from geartrain.engine.decided import KNOWN_AT, TRUTH
+from geartrain.engine.live_evidence import (
+    epoch_of,
+    evidence_of,
+    findings_live,
+    in_order,
+    judged_live,
+    said_of,
+    usable,
+)
 from geartrain.stats.deciding import ABSTAINED
 
 
@@ -33,6 +42,7 @@ def _log(said: list[dict[str, float]], truth: list[str | None]) -> pl.DataFrame:
         {
             "probabilities": [json.dumps(one) for one in said],
             TRUTH: pl.Series(truth, dtype=pl.String),
+            KNOWN_AT: [NOW] * rows,
             "action": ["yes"] * rows,
             "abstained": [False] * (rows - 1) + [True],
         }
@@ -67,7 +77,7 @@ def test_values_are_evidence_too():
     assert evidence.costs.mean() == pytest.approx(0.75)
 
 
-def test_a_live_finding_says_that_it_is_of_one_look():
+def test_a_live_finding_says_how_often_one_may_look():
     """The note stands in the sentence; a metric that has no value says why instead."""
     contract = _contract(Task.BINARY)
     rule = rule_of(contract, ("no", "yes"))
@@ -81,13 +91,14 @@ def test_a_live_finding_says_that_it_is_of_one_look():
         stages=(Stage.LIVE,),
     )
     unknowable = replace(promise, path="success.specificity", metric="specificity")
-    seen, silent = findings_at_one_look(
+    seen, silent = findings_live(
         evidence_of(contract, rule, usable(rule, log), {}), [promise, unknowable], now=NOW
     )
-    assert (seen.status, seen.stage) == ("kept", Stage.LIVE)
-    assert "an interval for one look, not for looking every day" in seen.message
+    assert (seen.status, seen.stage) == ("unproven", Stage.LIVE)
+    assert "holds at all times at once, however often one looks" in seen.message
+    assert "confidence sequence" in seen.method
     assert silent.status == "not measured"
-    assert "no row is of another class" in silent.message
+    assert "none of 50 rows counts" in silent.message
 
 
 def test_too_few_truths_are_said_for_each_clause(memory):
@@ -113,3 +124,33 @@ def test_too_few_truths_are_said_for_each_clause(memory):
     )
     assert [(one.clause, str(one.status)) for one in found] == [("fairness.alike", "not measured")]
     assert "the truth of 2 answered decisions is known, at least 30 are needed" in found[0].message
+
+
+def test_a_broken_clause_calls_its_owner_only_if_it_may_be_looked_at_any_time():
+    """A blocking abstention clause that traffic breaks is one signal for its owner; a warning one is none."""
+    promise = Clause(
+        path="success.decides",
+        metric="coverage",
+        owner=Role.PRODUCT,
+        comparison=Comparison.AT_MOST,
+        bound=0.5,
+        stages=(Stage.LIVE,),
+    )
+    contract = replace(_contract(Task.BINARY), clauses=(promise,))
+    rule = rule_of(contract, ("no", "yes"))
+    log = _log([{"no": 0.3, "yes": 0.7}] * 200, ["yes"] * 200)
+    found = findings_live(evidence_of(contract, rule, usable(rule, log), {}), [promise], now=NOW)
+    (signal,) = clause_signals(contract, found)
+    assert (signal.kind, signal.about, signal.owner) == ("abstention", "success.decides", Role.PRODUCT)
+    assert clause_signals(contract, tuple(replace(one, method="exact, one look") for one in found)) == ()
+    assert clause_signals(contract, tuple(replace(one, severity=Severity.WARN) for one in found)) == ()
+
+
+def test_a_later_look_only_adds_rows_and_spends_less():
+    """Epochs begin where counts say; rows stand by when their truth came, whatever order the log has."""
+    assert [epoch_of(rows).first for rows in (0, 20_001, 40_001)] == [0, 0, 20_000]
+    assert epoch_of(1).confidence < epoch_of(20_001).confidence < 1
+    log = _log([{"no": 0.3, "yes": 0.7}] * 3, ["yes"] * 3).with_columns(
+        pl.Series(KNOWN_AT, [NOW.replace(day=day) for day in (3, 1, 2)])
+    )
+    assert [one.day for one in in_order(log)[KNOWN_AT]] == [1, 2, 3]

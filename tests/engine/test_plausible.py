@@ -10,7 +10,7 @@ from geartrain.domain.finding import Status
 from geartrain.engine import shaping
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.ingesting import Door
-from geartrain.engine.plausible_live import live_plausibility
+from geartrain.engine.plausible_live import block_of, live_plausibility
 from geartrain.engine.proposing import report_of
 from geartrain.engine.shaping import choice_of
 
@@ -114,6 +114,7 @@ def test_clauses_follow_the_model_from_its_variants_to_live_rows(
         employees.select("workload", "shoe_size", "site"),
         {name: employees[name].to_numpy() for name in employees.columns},
         now=now,
+        block=block_of(0),
     )
     assert {one.clause.removeprefix("plausibility."): one.status for one in live} == {
         "more_work": Status.KEPT,

@@ -38,6 +38,7 @@ class Signal:
         evidence: An e-value: how strongly the data speak against "nothing changed";
             the chance that it ever reaches 1/alpha while nothing is wrong is at most alpha.
         since: The best estimate of when it began.
+        owner: Who answers for what it is about, such as a clause's owner; None leaves that to the cause.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Signal:
     since: datetime | None
     rows: int
     message: str
+    owner: Role | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

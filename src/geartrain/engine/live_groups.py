@@ -22,7 +22,7 @@ from geartrain.engine.bundles import load_bundle
 from geartrain.engine.costs_counted import key_of_count
 from geartrain.engine.counting import FOLDER, counted
 from geartrain.engine.decided import TRUTH, decisions_of, rows_as_decided, with_truth
-from geartrain.engine.live_evidence import FEWEST, LATEST, evidence_of, findings_at_one_look, usable
+from geartrain.engine.live_evidence import FEWEST, epoch_of, evidence_of, findings_live, in_order, usable
 from geartrain.engine.logbook import FEATURE
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import BundleTampered, ExpressionInvalid, ReleaseUnknown
@@ -82,23 +82,25 @@ def look_at_groups(workspace: Workspace, contract: Contract, release: str, *, no
     log = decisions_of(workspace, contract.product.name, now=now, release=release, columns=reads)
     if log.height == 0:
         return without("no decision of the live release is in the log yet")
-    known = with_truth(workspace, contract, log, now=now).filter(pl.col(TRUTH).is_not_null()).tail(LATEST)
+    known = in_order(with_truth(workspace, contract, log, now=now).filter(pl.col(TRUTH).is_not_null()))
+    epoch = epoch_of(known.height)
+    known = known[epoch.first :]
     used = usable(rule, known)
     if used.height < FEWEST:
         return without(
             f"the truth of {used.height} decisions of the live release is known, at least {FEWEST} are needed"
         )
     columns = rows_as_decided(workspace, contract, used, now=now, names=named)
-    evidence = evidence_of(contract, rule, used, columns)
+    sequential = evidence_of(contract, rule, used, columns, confidence=epoch.confidence)
     return LiveGroups(
         looked_at=now,
         release=release,
-        since=used[EVENT_TIME][0],
-        until=used[EVENT_TIME][-1],
+        since=used[EVENT_TIME].min(),  # type: ignore[arg-type]  # a column of times
+        until=used[EVENT_TIME].max(),  # type: ignore[arg-type]  # a column of times
         rows=used.height,
         unanswered=known.height - used.height,
-        findings=findings_at_one_look(evidence, clauses, now=now),
-        tables=tables_of(evidence, clauses),
+        findings=findings_live(sequential, clauses, now=now),
+        tables=tables_of(evidence_of(contract, rule, used, columns), clauses),
     )
 
 

@@ -28,19 +28,22 @@ from geartrain.domain.prediction import Floats
 from geartrain.domain.wire import decode
 from geartrain.engine.arms import costs_of
 from geartrain.engine.bundles import load_bundle
+from geartrain.engine.clause_alarms import clause_signals
 from geartrain.engine.consistency import consistency_findings
 from geartrain.engine.decided import (
     KNOWN_AT,
     TRUTH,
+    acted_of,
     decisions_of,
     features_of,
     rows_as_decided,
+    truth_of,
     with_truth,
 )
 from geartrain.engine.estimated_live import Foreseen, estimated_live
 from geartrain.engine.ingesting import QUARANTINE
-from geartrain.engine.live_evidence import judged_live
-from geartrain.engine.plausible_live import LATEST, live_plausibility
+from geartrain.engine.live_evidence import judged_live, said_of
+from geartrain.engine.plausible_live import LATEST, block_of, live_plausibility
 from geartrain.engine.products import Product
 from geartrain.engine.releasing import releases
 from geartrain.engine.rows import data_of, read_table
@@ -55,7 +58,6 @@ from geartrain.monitoring.refusals import Refused
 from geartrain.monitoring.triage import Quiet
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 from geartrain.release.bundle_nouns import Loaded
-from geartrain.stats.deciding import ABSTAINED
 
 _QUIET = "quiet"
 _DAY = timedelta(days=1)
@@ -109,9 +111,9 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     told = None
     if known.height:
         _saw(watch, known, now=now)
-        labelled, costs, known_us = _costs(workspace, contract, loaded, known, now=now)
-        watch.matured(costs, known_us)
-        told = _told(known, labelled, costs)
+        labelled, realised, known_us = _costs(workspace, contract, loaded, known, now=now)
+        watch.matured(realised, known_us)
+        told = _told(known, labelled, realised)
     watch.changes = side_changes(workspace.history(product.name), since=reign.since)
     consistent = consistency_findings(
         workspace, contract, reign.release, now=now, log=log.tail(LATEST) if log.height else log
@@ -123,6 +125,14 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         refused=_refused(workspace, contract, now=now),
         skew=skewed(consistent),
     )
+    costs = watch.findings(now=now)
+    live = (
+        *costs,
+        *judged_live(workspace, contract, loaded.rule, known, now=now, without={one.clause for one in costs}),
+        *_asked(workspace, contract, loaded, known, now=now),
+        *consistent,
+    )
+    signals = (*signals, *clause_signals(contract, live[len(costs) :]))
     before = open_incidents(workspace, product.name)
     watch.quiet = _quiet(workspace, product.name)
     seen = watch.look(signals, now=now, open_incidents=before, told=told)
@@ -132,15 +142,6 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         product.name,
         _QUIET,
         [[one.incident, one.since.isoformat()] for one in seen.quiet],
-    )
-    on_cost = watch.findings(now=now)
-    live = (
-        *on_cost,
-        *judged_live(
-            workspace, contract, loaded.rule, known, now=now, without={one.clause for one in on_cost}
-        ),
-        *_asked(workspace, contract, loaded, known, now=now),
-        *consistent,
     )
     findings = _all_findings(contract, (*live, *feeds), now=now)
     _record(workspace, product, reign.release, findings, now=now)
@@ -229,9 +230,10 @@ def _asked(
     """What the expert's clauses say of the latest decisions, before anybody knows what came."""
     if known.height == 0:
         return ()
-    latest = known.tail(LATEST)
-    columns = rows_as_decided(workspace, contract, latest, now=now)
-    return live_plausibility(contract, loaded, features_of(latest), columns, now=now)
+    block = block_of(known.height)
+    asked = known[block.first : block.last]
+    columns = rows_as_decided(workspace, contract, asked, now=now)
+    return live_plausibility(contract, loaded, features_of(asked), columns, now=now, block=block)
 
 
 def _labels(
@@ -271,28 +273,10 @@ def _costs(
 ) -> tuple[pl.DataFrame, Floats, np.ndarray]:
     """The decisions whose truth is known, in the order in which it became known, what they cost, and when."""
     rows = known.filter(pl.col(TRUTH).is_not_null()).sort(KNOWN_AT, maintain_order=True)
-    classes, place = (
-        loaded.rule.classes,
-        {action: index for index, action in enumerate(loaded.rule.actions)},
-    )
-    index = {name: float(position) for position, name in enumerate(classes)}
-    said = rows[TRUTH].to_list()
-    truth = np.array(
-        [index.get(one, np.nan) for one in said]
-        if classes
-        else rows[TRUTH].cast(pl.Float64, strict=False).fill_null(float("nan")).to_list(),
-        dtype=np.float64,
-    )
-    actions = np.array(
-        [
-            ABSTAINED if abstained else place.get(action, ABSTAINED)
-            for action, abstained in zip(rows["action"].to_list(), rows["abstained"].to_list(), strict=True)
-        ],
-        dtype=np.int64,
-    )
-    values = np.array([_last_value(text) for text in rows["probabilities"].to_list()], dtype=np.float64)
     columns = rows_as_decided(workspace, contract, rows, now=now)
-    costs = costs_of(loaded, actions, values, truth, columns)
+    rule = loaded.rule
+    values = said_of(rule, rows)[:, -1]
+    costs = costs_of(loaded, acted_of(rule, rows), values, truth_of(rule, rows), columns)
     return rows, costs, microseconds_of(rows[KNOWN_AT]).to_numpy().astype(np.int64)
 
 
@@ -353,11 +337,6 @@ def _refused(workspace: Workspace, contract: Contract, *, now: datetime) -> tupl
             for one in _ingested(workspace, product, source.name)
         ]
     return tuple(counted)
-
-
-def _last_value(text: str) -> float:
-    told = json.loads(text)
-    return float(list(told.values())[-1]) if told else float("nan")
 
 
 def _arrivals(workspace: Workspace, contract: Contract, *, now: datetime) -> tuple[Arrivals, ...]:

@@ -61,6 +61,12 @@ def chosen(evidence: Evidence, of: int) -> Counted:
     return evidence.everything, ~abstained & _alike(evidence)[taken, of]
 
 
+def decided_right(evidence: Evidence) -> Counted:
+    """Decided rows, and those whose right action was taken."""
+    taken, abstained = _taken(evidence)
+    return ~abstained, _alike(evidence)[taken, evidence.truth]
+
+
 def _involved(evidence: Evidence, of: int) -> Counted:
     taken, abstained = _taken(evidence)
     same = _alike(evidence)
@@ -98,8 +104,7 @@ def accuracy(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured
     del parameters
     if not evidence.rule.task.has_classes:
         return _no_classes(evidence)
-    taken, abstained = _taken(evidence)
-    return _share(evidence, mask, (~abstained, _alike(evidence)[taken, evidence.truth]), "row was decided")
+    return _share(evidence, mask, decided_right(evidence), "row was decided")
 
 
 def abstention_rate(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:

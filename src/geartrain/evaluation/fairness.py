@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -18,8 +19,10 @@ from geartrain.evaluation.action_metrics import Counted, Parameters, chosen, nam
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.evaluation.groups import SMALLEST_GROUP, alarmed, cost_of, labels_of, names_of, rate_of
 from geartrain.evaluation.score_metrics import confidence_and_truth
+from geartrain.stats.bounded import Scale
 from geartrain.stats.calibration import calibration_error
-from geartrain.stats.gaps import difference, quotient
+from geartrain.stats.eprocess import restart_weight
+from geartrain.stats.gaps import alike, apart, difference, over_time, quotient
 
 #: What must be alike between groups: rates, each the hits among some rows, and its word.
 DEFINITIONS: Mapping[str, tuple[tuple[Callable[[Evidence, int], Counted], str], ...]] = {
@@ -39,7 +42,9 @@ MOST_NAMED = 8
 Question = tuple[Mask, Mask, str]
 
 
-def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parameters) -> Measured:
+def fairness(
+    evidence: Evidence, definition: str, mask: Mask, parameters: Parameters, *, scale: Scale | None = None
+) -> Measured:
     """The largest difference between two groups of the quantity that *definition* keeps alike.
 
     `groups` is a column or an expression, or several that are crossed; a group with fewer than
@@ -52,6 +57,10 @@ def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parame
     A pair's interval is Newcombe's (1998, method 10; for costs the same square-and-add rule on
     BCa ends, for ratios Donner and Zou's), at Bonferroni's level over all pairs and questions:
     all pairs' intervals hold together. The gap's ends are the largest of the pairs' ends.
+
+    With a *scale* (the range of one row's value) rows stand in the order in which their truth became known and
+    the interval holds at all times at once: a confidence sequence a group, whose share of alpha follows from when
+    the group first appeared, so that groups may go on appearing. Calibration has no such form.
     """
     if definition not in {COST_PARITY, CALIBRATION} and definition not in DEFINITIONS:
         return Unmeasured(reason=f"there is no definition of fairness `{definition}`")
@@ -79,7 +88,9 @@ def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parame
     if definition == CALIBRATION:
         seen = _calibration(evidence, mask, labels, judged, parameters)
     else:
-        seen = _compared(evidence, questions, labels, judged, definition, parameters.get("compare") == RATIO)
+        level_of = None if scale is None else _levels(evidence, labels, mask, len(questions))
+        rates = _Rates(evidence=evidence, definition=definition, scale=scale, level_of=level_of)
+        seen = _compared(rates, questions, labels, judged, as_ratio=parameters.get("compare") == RATIO)
     if isinstance(seen, Unmeasured):
         return seen
     note = seen.note
@@ -99,27 +110,53 @@ def fairness(evidence: Evidence, definition: str, mask: Mask, parameters: Parame
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rates:
+    """How a group's quantity is measured and two groups are held against each other: at one look, or at all times."""
+
+    evidence: Evidence
+    definition: str
+    scale: Scale | None = None
+    level_of: Mapping[str, float] | None = None
+
+    def of(self, name: str, rows: Mask, hits: Mask, level: float) -> Measurement:
+        costs = self.definition == COST_PARITY
+        if self.scale is None or self.level_of is None:
+            return cost_of(self.evidence, rows, level) if costs else rate_of(self.evidence, rows, hits, level)
+        values = self.evidence.costs[rows] if costs else hits[rows].astype(np.float64)
+        return over_time(values, confidence=self.level_of[name], scale=self.scale)
+
+    def between(self, one: Measurement, two: Measurement, *, as_ratio: bool) -> Measurement | None:
+        match self.scale is None, as_ratio:
+            case True, True:
+                return quotient(one, two)
+            case True, False:
+                return difference(one, two)
+            case False, True:
+                return alike(one, two)
+            case _:
+                return apart(one, two)
+
+
+def _levels(evidence: Evidence, labels: Values, mask: Mask, questions: int) -> Mapping[str, float]:
+    """The confidence of each group's sequence, by the order of first appearance; all of them hold together."""
+    named = dict.fromkeys(one for one in labels[mask].tolist() if one is not None)
+    alpha = (1 - evidence.confidence) / questions
+    return {name: 1 - alpha * restart_weight(place) for place, name in enumerate(named, start=1)}
+
+
 def _compared(
-    evidence: Evidence,
-    questions: list[Question],
-    labels: Values,
-    judged: list[str],
-    definition: str,
-    as_ratio: bool,  # noqa: FBT001 - one of two ways to compare
+    rates: _Rates, questions: list[Question], labels: Values, judged: list[str], *, as_ratio: bool
 ) -> Measured:
+    evidence = rates.evidence
     pairs = math.comb(len(judged), 2) * len(questions)
     level = 1 - (1 - evidence.confidence) / pairs
     found: list[tuple[Measurement, str]] = []
     for relevant, hits, word in questions:
         members = {name: relevant & (labels == name) for name in judged}
-        seen = {
-            name: cost_of(evidence, rows, level)
-            if definition == COST_PARITY
-            else rate_of(evidence, rows, hits, level)
-            for name, rows in members.items()
-        }
+        seen = {name: rates.of(name, rows, hits, level) for name, rows in members.items()}
         for a, b in combinations(judged, 2):
-            between = quotient(seen[a], seen[b]) if as_ratio else difference(seen[a], seen[b])
+            between = rates.between(seen[a], seen[b], as_ratio=as_ratio)
             if between is None:
                 return Unmeasured(
                     reason=f"{word} of {seen[a].value:.3g} ({a}) and {seen[b].value:.3g} ({b}) have no ratio"
@@ -140,7 +177,7 @@ def _compared(
         high=max(high, worst.value),
         confidence=evidence.confidence,
         rows=worst.rows,
-        method=worst.method + (", Bonferroni" if pairs > 1 else ""),
+        method=worst.method + (", Bonferroni" if pairs > 1 and rates.scale is None else ""),
         note=f"{'smallest ratio' if as_ratio else 'largest'} {words}; {len(judged)} groups",
     )
 

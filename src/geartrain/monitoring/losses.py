@@ -25,6 +25,7 @@ from geartrain.domain.finding import Measurement
 from geartrain.domain.incident import Signal
 from geartrain.stats.bounded import ConfidenceSequence, Scale, UpperBound, extend, scale_of, upper_bound
 from geartrain.stats.eprocess import Detector, Form, Watch, to_evidence, watch
+from geartrain.stats.gaps import AT_ALL_TIMES
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -261,7 +262,7 @@ def measure(monitor: LossMonitor) -> Measurement | None:
         high=scale.from_unit(max(monitor.sequence.high, mean)),
         confidence=1 - monitor.sequence.alpha,
         rows=monitor.sequence.rows,
-        method="empirical-Bernstein confidence sequence",
+        method=f"empirical-Bernstein confidence sequence, {AT_ALL_TIMES}",
         note=monitor.note if monitor.cut else "",
     )
 

@@ -2,13 +2,23 @@
 
 Both take the two rates' own intervals and join them (MOVER, "method of variance estimates
 recovery"), so that any interval can stand behind a rate: Wilson's, an exact one, a bootstrap's.
+
+MOVER's ends assume two independent rates at one look. `apart` and `alike` need neither: wherever in their
+own intervals the two rates lie, the gap lies between the ends, so intervals that hold at all times stay so.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from geartrain.domain.finding import Measurement
+from geartrain.stats.bounded import ConfidenceSequence, Scale, extend
+
+#: The word in a finding's method by which a reader knows that its interval may be looked at any time.
+AT_ALL_TIMES = "at all times at once"
 
 
 def difference(one: Measurement, two: Measurement) -> Measurement:
@@ -62,4 +72,64 @@ def quotient(one: Measurement, two: Measurement) -> Measurement | None:
         confidence=one.confidence,
         rows=one.rows + two.rows,
         method=f"ratio of {one.method}" if one.method != "Newcombe" else "ratio of Wilson's",
+    )
+
+
+def over_time(
+    values: NDArray[np.float64], *, confidence: float, scale: Scale | None = None, rows: int | None = None
+) -> Measurement:
+    """The mean of *values*, shape (n,) with n > 0, in the order in which they became known, for any number of looks.
+
+    The interval is a confidence sequence (`bounded.ConfidenceSequence`): those of all n hold together with
+    probability *confidence*. Where the expected value moves it is for the weighted average so far.
+
+    Raises:
+        ValueError: A value lies outside of *scale*, by default [0, 1].
+    """
+    scale = scale or Scale()
+    seen = extend(ConfidenceSequence(alpha=1 - confidence), (values - scale.low) / scale.width)
+    mean = float(values.mean())
+    return Measurement(
+        value=mean,
+        low=min(mean, scale.from_unit(seen.low)),
+        high=max(mean, scale.from_unit(seen.high)),
+        confidence=confidence,
+        rows=len(values) if rows is None else rows,
+        relevant=len(values),
+        method=f"empirical-Bernstein confidence sequence, {AT_ALL_TIMES}",
+    )
+
+
+def apart(one: Measurement, two: Measurement) -> Measurement:
+    """|one - two|, whose ends hold whenever both intervals do (a union bound), whatever their dependence.
+
+    >>> half, all_ = (Measurement(value=v, low=v - 0.1, high=v + 0.1) for v in (0.5, 0.9))
+    >>> gap = apart(half, all_)
+    >>> round(gap.low, 3), round(gap.value, 3), round(gap.high, 3)
+    (0.2, 0.4, 0.6)
+    """
+    return Measurement(
+        value=abs(one.value - two.value),
+        low=max(0.0, one.low - two.high, two.low - one.high),
+        high=max(one.high - two.low, two.high - one.low),
+        confidence=one.confidence,
+        rows=one.rows + two.rows,
+        method=one.method,
+    )
+
+
+def alike(one: Measurement, two: Measurement) -> Measurement | None:
+    """The smaller over the larger, at most 1, whose ends hold whenever both intervals do; None as in `quotient`."""
+    smaller, larger = sorted((one.value, two.value))
+    if larger <= 0 or smaller < 0 or one.low < 0 or two.low < 0:
+        return None
+    low = min(a.low / b.high for a, b in ((one, two), (two, one)) if b.high > 0)
+    high = min(1.0, *(a.high / b.low for a, b in ((one, two), (two, one)) if b.low > 0), 1.0)
+    return Measurement(
+        value=smaller / larger,
+        low=min(smaller / larger, low),
+        high=max(smaller / larger, high),
+        confidence=one.confidence,
+        rows=one.rows + two.rows,
+        method=one.method,
     )

@@ -1,0 +1,162 @@
+"""Clauses measured so that one may look at any time: means of bounded rows, in the order in which they became known.
+
+A live clause is looked at every day. An interval for one look would then be wrong now and
+then, and a promise would be called broken that is not. Rates, Brier scores, costs whose range the
+contract fixes and gaps between groups are means of bounded values, which have confidence sequences
+(Waudby-Smith and Ramdas 2023): all their intervals hold together. AUC, calibration errors,
+baselines' fractions and costs that read columns are none; they keep the interval of one look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from geartrain.domain.clause import Clause
+from geartrain.domain.expression import parse
+from geartrain.domain.finding import Measurement
+from geartrain.domain.prediction import Floats
+from geartrain.domain.task import Task
+from geartrain.errors import ExpressionInvalid
+from geartrain.evaluation.action_metrics import (
+    Counted,
+    Parameters,
+    decided_right,
+    macro,
+    named_class,
+    precise,
+    recalled,
+    spared,
+)
+from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
+from geartrain.evaluation.fairness import CALIBRATION, COST_PARITY, fairness
+from geartrain.stats.bounded import Scale
+from geartrain.stats.deciding import ABSTAINED, cost_tensor
+from geartrain.stats.gaps import over_time
+
+#: Shares among the rows of one class, or decided for it.
+_PER_CLASS: Mapping[str, Callable[[Evidence, int], Counted]] = {
+    "recall": recalled,
+    "specificity": spared,
+    "precision": precise,
+}
+_COSTS = {"expected_cost": 1.0, "cost_per_1000": 1000.0}
+
+
+def at_all_times(evidence: Evidence, clause: Clause) -> Measured | None:
+    """The clause's quantity with an interval that holds at all times at once; None where it has no such form.
+
+    The rows stand in the order in which their truth became known: what comes later is only added.
+    """
+    parameters = dict(clause.parameters)
+    try:
+        mask = evidence.slice(clause.where)
+        if clause.section == "fairness":
+            return _gap(evidence, clause.metric, mask, parameters)
+        return None if clause.relative_to else _mean(evidence, clause.metric, mask, parameters)
+    except ExpressionInvalid as error:
+        return Unmeasured(reason=f"an expression cannot be read: {error.message}")
+
+
+def _gap(evidence: Evidence, definition: str, mask: Mask, parameters: Parameters) -> Measured | None:
+    if definition == CALIBRATION:
+        return None
+    scale = cost_range(evidence) if definition == COST_PARITY else Scale()
+    return None if scale is None else fairness(evidence, definition, mask, parameters, scale=scale)
+
+
+def _mean(evidence: Evidence, metric: str, mask: Mask, parameters: Parameters) -> Measured | None:
+    if metric in _COSTS:
+        return _cost(evidence, mask, times=_COSTS[metric])
+    if not evidence.rule.task.has_classes:
+        return None
+    if metric in _PER_CLASS:
+        return _per_class(evidence, metric, mask, parameters)
+    match metric:
+        case "accuracy":
+            return _share(evidence, mask, decided_right(evidence), confidence=evidence.confidence)
+        case "abstention_rate":
+            abstained = evidence.decided.actions == ABSTAINED
+            return _share(evidence, mask, (evidence.everything, abstained), confidence=evidence.confidence)
+        case "coverage":
+            decided = evidence.decided.actions != ABSTAINED
+            return _share(evidence, mask, (evidence.everything, decided), confidence=evidence.confidence)
+        case "brier":
+            errors, most = _squared_errors(evidence)
+            return _bounded(errors[mask], evidence, Scale(high=most))
+        case _:
+            return None
+
+
+def _per_class(evidence: Evidence, metric: str, mask: Mask, parameters: Parameters) -> Measured:
+    """One class's share, or the mean over all classes, whose sequences divide alpha among them."""
+    of = named_class(evidence, parameters)
+    if isinstance(of, Unmeasured):
+        return of
+    counted, names = _PER_CLASS[metric], evidence.rule.classes
+    if of is not None:
+        return _share(
+            evidence, mask, counted(evidence, of), f" for class `{names[of]}`", confidence=evidence.confidence
+        )
+    level = 1 - (1 - evidence.confidence) / len(names)
+    shares = {
+        name: _share(evidence, mask, counted(evidence, place), f" for class `{name}`", confidence=level)
+        for place, name in enumerate(names)
+    }
+    seen = macro(shares, rows=int(mask.sum()))
+    return seen if isinstance(seen, Unmeasured) else replace(seen, confidence=evidence.confidence)
+
+
+def _share(evidence: Evidence, mask: Mask, counted: Counted, of: str = "", *, confidence: float) -> Measured:
+    relevant, hits = counted
+    chosen = mask & relevant
+    if not chosen.any():
+        return Unmeasured(reason=f"none of {int(mask.sum())} rows counts{of}")
+    handed = int((evidence.decided.actions[mask] == ABSTAINED).sum())
+    seen = over_time(hits[chosen].astype(np.float64), confidence=confidence, rows=int(mask.sum()))
+    note = f"{handed} of {int(mask.sum())} rows handed over to people or a rule" if handed else ""
+    return replace(seen, note=note)
+
+
+def _cost(evidence: Evidence, mask: Mask, *, times: float) -> Measured | None:
+    scale = cost_range(evidence)
+    if scale is None:
+        return None
+    seen = _bounded(evidence.costs[mask & np.isfinite(evidence.costs)], evidence, scale)
+    if isinstance(seen, Unmeasured):
+        return seen
+    return replace(seen, value=times * seen.value, low=times * seen.low, high=times * seen.high)
+
+
+def _bounded(values: Floats, evidence: Evidence, scale: Scale) -> Measurement | Unmeasured:
+    if not len(values):
+        return Unmeasured(reason="no row of the slice has a value")
+    return over_time(values, confidence=evidence.confidence, scale=scale)
+
+
+def _squared_errors(evidence: Evidence) -> tuple[Floats, float]:
+    """Each row's part of the Brier score, and the most that it can be."""
+    values = evidence.predictions.values
+    came = np.eye(len(evidence.rule.classes))[evidence.truth]
+    if evidence.rule.task is Task.BINARY:
+        return (values[:, 1] - came[:, 1]) ** 2, 1.0
+    return ((values - came) ** 2).sum(axis=1), 2.0
+
+
+def cost_range(evidence: Evidence) -> Scale | None:
+    """The least and the most that one decision can cost; None where a column decides that or nothing costs anything."""
+    rule = evidence.rule
+    if not rule.task.has_classes:
+        return None
+    said = [entry.cost for entry in rule.costs.entries] + [rule.costs.otherwise]
+    said += [rule.abstain.cost] if rule.abstain is not None else []
+    if any(parse(one).columns for one in said):
+        return None
+    tensor = cost_tensor(rule.costs, actions=rule.actions, classes=rule.classes, columns={}, rows=1)
+    costs = [*tensor.ravel().tolist()]
+    if rule.abstain is not None:
+        costs.append(float(np.asarray(parse(rule.abstain.cost).evaluate({}, rows=1), dtype=np.float64)[0]))
+    low, high = min(costs), max(costs)
+    return Scale(low=low, high=high) if low < high else None
