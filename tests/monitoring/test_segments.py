@@ -77,4 +77,4 @@ def test_where_nothing_is_special_nothing_is_told():
     assert grown_segments(cases, np.ones(4000, dtype=bool), seed=1) == ()
     assert dearer_segments(cases_of(pl.DataFrame()), np.zeros(0), seed=1) == ()
     assert in_words(()) == ""
-    assert in_words((Segment(words="every decision", rows=3, share=1.0),)) == "mostly where every decision"
+    assert in_words((Segment(words="every decision", rows=3, share=1.0),)) == "it falls on every decision"

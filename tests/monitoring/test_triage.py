@@ -10,7 +10,7 @@ import pytest
 from geartrain.domain.contract import Cause
 from geartrain.domain.incident import FirstAction, Signal
 from geartrain.domain.roles import Role
-from geartrain.monitoring.triage import Triage, triage
+from geartrain.monitoring.triage import Side, SideChange, Triage, triage
 
 DAY = timedelta(days=1)
 
@@ -175,3 +175,56 @@ def test_signals_without_a_beginning_and_contracts_without_owners(contract, now,
 
     assert [(one.owner, one.began_at) for one in found.opened] == [(Role.ENGINEERING, None)]
     assert triage((), contract=bare, now=now) == Triage()
+
+
+def test_a_cost_that_other_cases_explain_is_the_population_s(contract, now, signal, split):
+    """Where the split shows other cases and no other concept, a rise of cost calls who owns the population."""
+    found = triage((signal("cost"),), contract=contract, now=now, split=split(covariate=0.3, concept=0.0))
+
+    assert [(one.cause, one.first_action) for one in found.opened] == [
+        (Cause.POPULATION, FirstAction.RETRAIN)
+    ]
+
+
+def test_a_concept_that_is_proven_later_takes_over_from_the_population(contract, now, signal, split):
+    """A drift incident ends when the cost that follows is proven to come from another concept."""
+    opened = triage((signal("drift"),), contract=contract, now=now).opened
+
+    found = triage(
+        (signal("drift"), signal("cost")),
+        contract=contract,
+        now=now + DAY,
+        open_incidents=opened,
+        split=split(concept=0.3),
+    )
+
+    assert [one.cause for one in found.opened] == [Cause.CONCEPT]
+    assert [one.incident for one in found.closed] == [opened[0].id]
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "action"),
+    [
+        (Side.CONTRACT, "cost", FirstAction.CHANGE_CONTRACT),
+        (Side.RELEASE, "cost", FirstAction.ROLL_BACK),
+        (Side.RELEASE, "latency", FirstAction.ROLL_BACK),
+        (None, "latency", FirstAction.FALL_BACK),
+    ],
+)
+def test_the_model_side_names_what_changed_there(contract, now, signal, side, kind, action):
+    """Release, contract or neither: each is answered otherwise, and the incident says what it followed."""
+    changes = () if side is None else (SideChange(at=now - 3 * DAY, side=side, words="it was changed"),)
+
+    found = triage((signal(kind),), contract=contract, now=now, changes=changes)
+
+    assert [(one.cause, one.first_action) for one in found.opened] == [(Cause.MODEL, action)]
+    assert bool(found.opened[0].side_change) == bool(changes)
+
+
+def test_a_category_that_nobody_knew_asks_for_another_contract(contract, now, signal):
+    """A kind of case that is really new is no broken column: the contract has to say what it means."""
+    found = triage((signal("new-category"),), contract=contract, now=now)
+
+    assert [(one.cause, one.first_action) for one in found.opened] == [
+        (Cause.POPULATION, FirstAction.CHANGE_CONTRACT)
+    ]

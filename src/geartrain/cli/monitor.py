@@ -30,7 +30,9 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
     What decisions without a known truth will have cost is estimated from their probabilities, with
     what that assumes, and checked where the truth is known by now.
     """
+    from geartrain.engine.bench import currency_of
     from geartrain.engine.monitoring_live import watch_live
+    from geartrain.monitoring.explaining import behind
 
     product, space, moment = loaded(folder), opened(workspace), moment_of(now)
     found = watch_live(space, product, now=moment)
@@ -51,6 +53,7 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
             "",
             f"incident {incident.id}, {when}: {incident.cause}; {incident.owner} ({holders}) is called",
             f"  {incident.message}",
+            *(f"  {line}" for line in behind(incident, currency=currency_of(product.contract))),
             f"  first: {incident.first_action}",
         ]
     if not found.open:

@@ -18,7 +18,7 @@ from geartrain.domain.contract import Cause
 from geartrain.domain.incident import Incident, LossSplit, Segment
 from geartrain.domain.prediction import Floats
 from geartrain.monitoring.estimating import ASSUMES
-from geartrain.monitoring.segments import Cases, Mask, cases_of, dearer_segments, grown_segments
+from geartrain.monitoring.segments import Cases, Mask, cases_of, dearer_segments, grown_segments, in_words
 from geartrain.stats import loss_split
 
 #: The latest decisions before and after the change that are looked at.
@@ -102,6 +102,25 @@ def split_in_words(split: LossSplit, *, currency: str = "") -> str:
     same = part(split.concept.value, split.concept.low, split.concept.high)
     whole = f"{split.before:.3g} -> {split.before + split.total.value:.3g}{unit}"
     return f"a decision costs {whole}: {cases} because other cases come, {same} because the same cases end otherwise"
+
+
+def behind(incident: Incident, *, currency: str = "") -> tuple[str, ...]:
+    """What is known behind an incident, a line each: the split, the cases, the cost, what changed on our side."""
+    lines = []
+    if incident.split is not None:
+        lines.append(split_in_words(incident.split, currency=currency))
+    if incident.segments:
+        lines.append(in_words(incident.segments, currency=currency))
+    if incident.cost_per_day is not None:
+        basis = f" (from {incident.cost_basis})" if incident.cost_basis else ""
+        lines.append(
+            f"about {incident.cost_per_day:,.3g} {currency} a day more than before{basis}".replace("  ", " ")
+        )
+    elif incident.cost_basis:
+        lines.append(f"its cost is not known: {incident.cost_basis}")
+    if incident.side_change:
+        lines.append(f"shortly before, {incident.side_change}")
+    return tuple(lines)
 
 
 def _cases(told: Told, before: NDArray[np.int64], after: NDArray[np.int64]) -> tuple[Cases, int]:

@@ -161,6 +161,8 @@ def in_words(segments: Sequence[Segment], *, currency: str = "") -> str:
         elif one.before is not None:
             said += f" ({one.share:.0%} of the cases, before {one.before:.0%})"
         told.append(said)
+    if len(segments) == 1 and segments[0].share == 1.0:
+        return f"it falls on {told[0]}"
     return "mostly where " + "; or where ".join(told) if told else ""
 
 

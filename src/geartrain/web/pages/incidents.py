@@ -12,6 +12,7 @@ from geartrain.engine import incidents
 from geartrain.engine.bench import currency_of
 from geartrain.engine.incidents import Case, Note
 from geartrain.errors import PageMissing
+from geartrain.monitoring.explaining import behind
 from geartrain.web.pages.standing import contract_of
 from geartrain.web.paging import Action, Denied, Done, Download, Outcome, Page
 from geartrain.web.room import Asked
@@ -60,6 +61,7 @@ class IncidentView:
 
     Attributes:
         mine: Whether the visitor holds the role that owns the cause.
+        behind: What is known of cases, parts of the cost and the model's side, a line each.
         by_itself: Whether the first action is one that geartrain takes when it is told to.
     """
 
@@ -69,6 +71,7 @@ class IncidentView:
     began_at: datetime | None
     first_action: FirstAction
     by_itself: bool
+    behind: tuple[str, ...]
     signals: tuple[Signal, ...]
     notes: tuple[Note, ...]
     closed_by: str
@@ -102,6 +105,7 @@ def incident_view(asked: Asked) -> IncidentView:
         began_at=found.incident.began_at,
         first_action=found.incident.first_action,
         by_itself=found.incident.first_action in {FirstAction.ROLL_BACK, FirstAction.RETRAIN},
+        behind=behind(found.incident, currency=currency_of(contract)),
         signals=found.incident.signals,
         notes=found.notes,
         closed_by=found.closed_by,
