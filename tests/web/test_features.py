@@ -59,6 +59,23 @@ def test_only_the_domain_role_is_asked(team):
     assert f"asked of the domain role: {team.holder('domain')}" in other.page(f"{AT}/pages")
 
 
+def test_who_cannot_tell_is_written_down_and_shown(team):
+    """The answer is an event with its actor, the page and the twin show the last of each person; others may not give it."""
+    at, domain, vera = f"{AT}/pages", team.signed_in(team.holder("domain")), team.signed_in("Visitor Vera")
+    vera.act(f"{at}/cannot-tell", reason="no idea")
+    assert "asked of the domain role" in vera.said()
+    assert domain.twin(at)["left_open"] == []
+    for reason in ("first thoughts", "I never saw <b>one</b>"):
+        domain.act(f"{at}/cannot-tell", reason=reason)
+    event = team.workspace.history("shop")[-1]
+    assert (type(event.event).__name__, event.actor) == ("FeatureLeftOpen", team.holder("domain"))
+    (said,) = vera.twin(at)["left_open"]
+    assert (said["person"], said["reason"]) == (team.holder("domain"), "I never saw <b>one</b>")
+    assert "could not tell" in vera.page(at)
+    assert "<b>one</b>" not in vera.page(at)
+    assert domain.act(f"{AT}/nothing/cannot-tell").status_code == 404
+
+
 def test_a_category_neither_rises_nor_falls(team):
     """Of a category only whether it may matter is asked."""
     questions = team.signed_in(team.holder("domain")).twin(f"{AT}/device")["questions"]

@@ -382,6 +382,16 @@ class LabelsAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureLeftOpen:
+    """A person who was asked whether a feature of a release is plausible cannot tell, and says why."""
+
+    product: str
+    release: str
+    feature: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentNoted:
     """Somebody wrote down what was seen, tried or learned about an incident."""
 
@@ -461,6 +471,7 @@ Event = (
     | ProposalClosed
     | DecisionReviewed
     | LabelsAsked
+    | FeatureLeftOpen
     | IncidentNoted
     | RetrainingAsked
     | AccountOpened

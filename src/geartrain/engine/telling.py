@@ -55,6 +55,11 @@ def told_event(event: ev.Event) -> str:
         case ev.LabelsAsked():
             what = event.about or "the cost of decisions"
             return f"{event.asked:,} of {event.of:,} decisions were drawn for labels that would settle {what}"
+        case ev.FeatureLeftOpen():
+            why = f": {event.reason}" if event.reason else ""
+            return (
+                f"feature {event.feature} of release {short(event.release)} was left open: cannot tell{why}"
+            )
         case ev.AccountOpened() | ev.AccountClosed() | ev.TokenIssued() | ev.TokenRevoked():
             return _of_people(event)
         case _:

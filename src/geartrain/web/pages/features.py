@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 
 from geartrain.contract.wording import promise_in_words
@@ -12,6 +13,7 @@ from geartrain.documents.relying import curve_charts, shares_chart, value_charts
 from geartrain.documents.spelling import counted, number
 from geartrain.domain.clause import Clause
 from geartrain.domain.contract import Contract
+from geartrain.domain.events import FeatureLeftOpen
 from geartrain.domain.explanation import Curve, Explanation, Share
 from geartrain.domain.features import Feature, FeatureType
 from geartrain.domain.finding import Finding, Status
@@ -25,11 +27,12 @@ from geartrain.release.state import ReleaseRecord
 from geartrain.web.addresses import address
 from geartrain.web.pages.promise import measured_in_words
 from geartrain.web.pages.standing import contract_of, findings_now, subject_of
-from geartrain.web.paging import Action, Download, Page
+from geartrain.web.paging import Action, Denied, Done, Download, Outcome, Page
 from geartrain.web.room import Asked
 
 #: Of so many tries one in twenty may break a proposed rule; the form lets the team say another share.
 _TOLERATED = "0.05"
+_LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,16 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOpen:
+    """Somebody could not tell whether the feature is plausible."""
+
+    person: str
+    at: datetime
+    release: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureView:
     """One feature.
 
@@ -106,6 +119,7 @@ class FeatureView:
         note: What the curve leaves out.
         questions: What the domain role may answer; empty for everybody else.
         asked_of: Who is asked.
+        left_open: Who could not tell, each person's last word, the latest first.
     """
 
     release: str
@@ -117,6 +131,7 @@ class FeatureView:
     curves_kept: int
     questions: tuple[Question, ...]
     asked_of: tuple[str, ...]
+    left_open: tuple[LeftOpen, ...]
 
 
 def features_view(asked: Asked) -> FeaturesView:
@@ -165,7 +180,42 @@ def feature_view(asked: Asked) -> FeatureView:
         curves_kept=len(kept),
         questions=_questions(asked, feature) if asked.visitor.person in holders else (),
         asked_of=holders,
+        left_open=_left_open(asked, name),
     )
+
+
+def leave_open(asked: Asked) -> Outcome:
+    """Write down that the visitor cannot tell whether the feature is plausible; only who is asked answers."""
+    contract, record, name = contract_of(asked), _record(asked), asked.names["name"]
+    reading = reading_of(asked.workspace, record.id) if record else None
+    if record is None or reading is None or reading.feature(name) is None:
+        raise PageMissing("the release that speaks for this product has no such feature", found=name[:64])
+    here, holders = f"/products/{asked.product}/features/{name}", contract.holders(Role.DOMAIN)
+    if asked.visitor.person not in holders:
+        return Denied(
+            to=here,
+            reason="this is asked of the domain role",
+            do=f"Ask {' or '.join(holders) or 'who may hold it'}",
+        )
+    event = FeatureLeftOpen(
+        product=asked.product,
+        release=record.id,
+        feature=name,
+        reason=asked.form.get("reason", "").strip()[:_LONGEST_REASON],
+    )
+    asked.workspace.record(asked.product, [event], now=asked.now, actor=asked.visitor.person)
+    return Done(to=here, said="written down: you cannot tell. The question stays open")
+
+
+def _left_open(asked: Asked, name: str) -> tuple[LeftOpen, ...]:
+    found: dict[str, LeftOpen] = {}
+    for one in asked.workspace.history(asked.product):
+        if isinstance(one.event, FeatureLeftOpen) and one.event.feature == name:
+            found.pop(one.actor, None)
+            found[one.actor] = LeftOpen(
+                person=one.actor, at=one.at, release=one.event.release, reason=one.event.reason
+            )
+    return tuple(reversed(found.values()))
 
 
 def _chart(explanation: Explanation) -> BarChart:
@@ -310,5 +360,5 @@ PAGES = (
     Page(path=_AT, template="features.html", view=features_view),
     Page(path=f"{_AT}/{{name}}", template="feature.html", view=feature_view),
 )
-ACTIONS: tuple[Action, ...] = ()
+ACTIONS = (Action(path=f"{_AT}/{{name}}/cannot-tell", act=leave_open),)
 DOWNLOADS: tuple[Download, ...] = ()
