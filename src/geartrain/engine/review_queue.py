@@ -49,6 +49,12 @@ ASKED_A_DAY = 40
 #: So many queues are kept: one a product and day.
 _KEPT = 32
 
+#: Why the baseline `simplest-model` is not among those that may disagree.
+SIMPLEST_NOT_KEPT = (
+    "The simplest model that the product must beat is not among them: it is fitted anew whenever candidates are"
+    " judged, a release carries only the model that answers, and so nobody can say what it would have done here."
+)
+
 _TOLD = ("decision_id", "release", "action", "probabilities", "abstained", "fallback", "doubt")
 _SENT = "row"
 Mask = NDArray[np.bool_]

@@ -17,7 +17,7 @@ from geartrain.engine import reviewing
 from geartrain.engine.bench import currency_of
 from geartrain.engine.release_words import Reason
 from geartrain.engine.review_cases import FullCase, Said, full_case, known_truth
-from geartrain.engine.review_queue import Chosen, Queue, Why, review_queue
+from geartrain.engine.review_queue import SIMPLEST_NOT_KEPT, Chosen, Queue, Why, review_queue
 from geartrain.engine.reviewing import Answer, Reviewed
 from geartrain.errors import PageMissing
 from geartrain.web.addresses import address
@@ -97,6 +97,7 @@ class ReviewView:
         may_answer: Whether the visitor holds a role here.
         answers: The latest about decisions that the visitor has answered too; all of them to whoever is not asked.
         waiting: How many of the queue the visitor has not answered.
+        not_compared: Whose disagreement could not be looked for, and why.
     """
 
     unit: str
@@ -112,6 +113,7 @@ class ReviewView:
     reviewed: Reviewed
     answers: tuple[Answer, ...]
     answers_in_all: int
+    not_compared: str
 
 
 def review_view(asked: Asked) -> ReviewView:
@@ -141,6 +143,7 @@ def review_view(asked: Asked) -> ReviewView:
         reviewed=reviewing.reviewed(said),
         answers=open_to_me[:_LATEST],
         answers_in_all=len(said),
+        not_compared=SIMPLEST_NOT_KEPT,
     )
 
 
