@@ -4,14 +4,16 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
+from urllib.parse import urlencode
 
 import numpy as np
 import polars as pl
 import pytest
 
-from geartrain.domain.events import Refused, StageEntered
+from geartrain.domain.events import ContractAdopted, Refused, StageEntered
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine import costs_counted, counting, feeds_counted
+from geartrain.engine.adopted import read_contract_text
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.releasing import releases
 from geartrain.features.encoding import encode
@@ -99,6 +101,31 @@ def test_a_span_a_step_and_a_wrong_day_stand_in_the_address(team, both):
         assert browser.twin(f"{AT}?{wrong}")["wrong"]
     hostile = browser.page(f"{AT}?from=%3Cscript%3Ealert(1)%3C/script%3E&slice=%22%3E%3Cscript%3E")
     assert "<script>alert" not in hostile
+
+
+def test_each_slice_and_each_group_has_a_line_and_an_address_of_its_own(team, both):
+    """A slice of a clause and a group of a fairness clause are chosen by `slice`, and tell only of their own rows."""
+    text = team.product.text + (
+        "fairness:\n  devices: {groups: device, definition: equal_opportunity, at_most: 0.9, because: no reason}\n"
+    )
+    adopted = ContractAdopted(
+        product="shop",
+        contract=read_contract_text(text).id,
+        text=team.workspace.blobs.put(text.encode()),
+    )
+    team.workspace.record("shop", [adopted], now=team.now)
+    visits = log_visits(team, both[-1])
+    browser = team.signed_in("Visitor Vera")
+    groups = {one["words"]: one["key"] for one in browser.twin(AT)["slices"] if "devices" in one["key"]}
+    assert len(groups) == visits["device"].n_unique()
+    told = {words: browser.twin(f"{AT}?{urlencode({'slice': key})}") for words, key in groups.items()}
+    assert sum(one["decisions"] for one in told.values()) == visits.height
+    for words, one in told.items():
+        assert words in one["chart"]["title"]
+        assert one["slice"] == groups[words]
+        assert f'<option value="{one["slice"]}" selected' in browser.page(
+            f"{AT}?{urlencode({'slice': one['slice']})}"
+        )
 
 
 def test_never_retraining_is_the_first_release_asked_again(team, both):

@@ -1,6 +1,7 @@
 """Releases: evidence beside the champion, signatures by holders only, void after a changed byte."""
 
 from datetime import timedelta
+from html import unescape
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_its_documents_can_be_taken_away(team):
     """Made from the ledger and the bundle; a file to keep, never a page of the room."""
     browser = team.signed_in("Visitor Vera")
     champion = team.workspace.releases("shop").champion
-    names = browser.twin(f"{AT}/{champion}")["documents"]
+    names = [name for name, _ in browser.twin(f"{AT}/{champion}")["documents"]]
     assert names
     for name in names:
         answer = browser.get(f"{AT}/{champion}/documents/{name}")
@@ -144,3 +145,20 @@ def test_the_sizes_that_were_tried_stand_beside_each_other(team, candidate):
     assert all(one["cost"] is not None and one["speed"]["size_bytes"] > 0 for one in view["variants"])
     assert view["front"]["dots"]
     assert "Smaller against dearer" in browser.page(f"{AT}/{candidate}")
+
+
+def test_closed_gates_are_told_in_words_where_people_sign(team, candidate):
+    """When its waivers have run out, the page names each promise that closes the gates, as a sentence."""
+    assert team.signed_in("Visitor Vera").twin(f"{AT}/{candidate}")["gate_open"]
+    team.now += timedelta(days=500)
+    browser = team.signed_in("Visitor Vera")
+    view = browser.twin(f"{AT}/{candidate}")
+    assert not view["gate_open"]
+    page = unescape(browser.page(f"{AT}/{candidate}"))
+    assert "The gates are closed" in page
+    assert view["closed_by"]
+    assert {standing for _, standing in view["steps"]} <= {"done", "now", "ahead"}
+    for one in view["closed_by"]:
+        assert one["sentence"] in page
+        assert one["sentence"] != one["path"]
+    assert one["status"] in {"unproven", "not measured", "broken"}

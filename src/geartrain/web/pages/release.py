@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from geartrain.contract.wording import promise_in_words
 from geartrain.documents.chart_nouns import Dot, ScatterChart
-from geartrain.domain.contract import Contract
+from geartrain.domain.contract import Contract, ReleaseTerms
 from geartrain.domain.digest import short
 from geartrain.domain.events import ModelTrained, Recorded, VariantMeasured
 from geartrain.domain.finding import Finding, Status
@@ -59,6 +60,15 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """A promise that keeps the gates closed, in words."""
+
+    path: str
+    sentence: str
+    status: Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantLine:
     """A size in which the model was tried."""
 
@@ -78,6 +88,9 @@ class ReleaseView:
     Attributes:
         intact: Whether every byte of the bundle is what the id names; else `damage` says what is not.
         gate: What the gates say, in a sentence; `gate_open` whether they let it pass.
+        closed_by: The promises that keep them closed.
+        moved: Why no signature holds since the contract changed; the gates are then beside the point.
+        steps: On the way to live every step that the contract asks for, in words, with `done`, `now` or `ahead`.
         next_step: What the rollout does next, in words; empty where nothing is left.
     """
 
@@ -94,6 +107,7 @@ class ReleaseView:
     damage: str
     gate: str
     gate_open: bool
+    closed_by: tuple[Closing, ...]
     note: str
     moved: str
     clauses: tuple[Beside, ...]
@@ -101,12 +115,13 @@ class ReleaseView:
     waivers: tuple[Waiver, ...]
     waivable: tuple[str, ...]
     passages: tuple[Passage, ...]
+    steps: tuple[tuple[str, str], ...]
     next_step: str
     bakes_until: datetime | None
     baked: bool
     variants: tuple[VariantLine, ...]
     front: ScatterChart | None
-    documents: tuple[str, ...]
+    documents: tuple[tuple[str, str], ...]
     acts: bool
 
 
@@ -141,6 +156,10 @@ def release_view(asked: Asked) -> ReleaseView:
         damage=damage,
         gate=gate.sentence if gate else "the evidence that was signed is not in the ledger",
         gate_open=bool(gate and gate.passed),
+        closed_by=tuple(
+            Closing(path=one.clause, sentence=_sentence(contract, one.clause), status=one.status)
+            for one in (gate.blocking if gate else ())
+        ),
         note=conditions.signing(contract, record).note,
         moved=moved,
         clauses=tuple(
@@ -157,6 +176,7 @@ def release_view(asked: Asked) -> ReleaseView:
         if on_the_way
         else (),
         passages=record.passages,
+        steps=_steps(contract, record) if on_the_way else (),
         next_step=_next(record, step),
         bakes_until=until,
         baked=until is None or asked.now >= until,
@@ -282,6 +302,11 @@ def document(asked: Asked) -> tuple[str, str, bytes]:
     raise PageMissing("there is no such document", found=asked.names["document"][:80])
 
 
+def _sentence(contract: Contract, path: str) -> str:
+    clause = contract.clause(path)
+    return promise_in_words(clause) if clause else path
+
+
 def _record(asked: Asked, state: ReleaseState) -> ReleaseRecord:
     record = state.record(state.resolve(asked.names["release"]))
     if record is None:
@@ -397,6 +422,16 @@ def _front(variants: tuple[VariantLine, ...], currency: str) -> ScatterChart | N
     )
 
 
+def _steps(contract: Contract, record: ReleaseRecord) -> tuple[tuple[str, str], ...]:
+    """The whole way to live, and where the release is on it."""
+    done, on_it = conditions.steps_done(record), record.stage in {ReleaseStage.SHADOW, ReleaseStage.CANARY}
+    asked_for = (contract.release or ReleaseTerms()).rollout
+    return tuple(
+        (conditions.in_words(one), "now" if on_it and place == done else "done" if place <= done else "ahead")
+        for place, one in enumerate(asked_for, start=1)
+    )
+
+
 def _next(record: ReleaseRecord, step: object) -> str:
     if record.stage not in {ReleaseStage.PROPOSED, ReleaseStage.SHADOW, ReleaseStage.CANARY}:
         return ""
@@ -427,11 +462,11 @@ def _ended(asked: Asked, release: str, answer: Answer, said: str) -> Outcome:
 
 
 _DOCUMENTS = (
-    "one-page.html",
-    "model-card.md",
-    "technical-file.html",
-    "ml-test-score.html",
-    "ml-bom.cdx.json",
+    ("one-page.html", "One page for everybody"),
+    ("model-card.md", "Model card"),
+    ("technical-file.html", "Technical file"),
+    ("ml-test-score.html", "Test score"),
+    ("ml-bom.cdx.json", "Bill of materials"),
 )
 _AT = "/products/{product}/releases"
 PAGES = (Page(path=f"{_AT}/{{release}}", template="release.html", view=release_view),)
