@@ -14,6 +14,7 @@ from geartrain.stats.eprocess import (
     BLOCK,
     Detector,
     Form,
+    Learning,
     Purse,
     Watch,
     bet,
@@ -194,3 +195,61 @@ def test_bets_in_parts_are_bets_at_once(gains, cut):
     assert parts.proven_row == whole.proven_row
     assert parts.log_wealth == pytest.approx(whole.log_wealth, abs=1e-9)
     assert parts.peak == pytest.approx(whole.peak, abs=1e-9)
+
+
+def test_alike_rows_do_not_page_when_their_worth_is_known():
+    """At the true mean of an AR(1) with .9, rows worth .053 ring within the bound; taken as whole they often ring."""
+    random = np.random.default_rng(8)
+    corrected = Detector(form=Form.PAGE, level=LEVEL, bound=20.0, worth=0.1 / 1.9)
+    naive = Detector(form=Form.PAGE, level=LEVEL, bound=20.0)
+    rung, fooled = 0, 0
+
+    for _ in range(100):
+        fresh = random.random(4000) >= 0.9
+        fresh[0] = True
+        last = np.maximum.accumulate(np.where(fresh, np.arange(4000), 0))
+        losses = (random.random(4000) < LEVEL).astype(float)[last]
+        rung += watch(corrected, Watch(), losses).alarmed
+        fooled += watch(naive, Watch(), losses).alarmed
+
+    assert rung <= 5 + 2 * math.sqrt(100 * 0.05 * 0.95)
+    assert fooled > 50
+
+
+@given(losses=st.lists(st.floats(0, 1), min_size=1, max_size=300), cut=st.integers(0, 300))
+@settings(deadline=None, max_examples=40)
+def test_a_learned_level_depends_on_rows_not_on_batches(losses, cut):
+    """What a trigger learns from two parts is what it learns from the whole."""
+    learning = Learning(rows=100, total=30.0, squares=20.0, smallest=0.1, offset=0.5)
+    detector = Detector(form=Form.TRIGGER, level=0.5, bound=1000.0, learning=learning)
+    values = np.asarray(losses)
+
+    whole = watch(detector, Watch(), values)
+    parts = watch(detector, watch(detector, Watch(), values[:cut]), values[cut:])
+
+    assert parts.total == pytest.approx(whole.total)
+    assert parts.log_wealth == pytest.approx(whole.log_wealth, abs=1e-6)
+    assert parts.alarm_row == whole.alarm_row
+
+
+def test_learning_keeps_the_run_length_and_shortens_the_delay():
+    """A level learned from 500 rows and what follows: runs are at least the bound, a rise of a third is seen sooner."""
+    random = np.random.default_rng(9)
+    runs, learned, fixed = [], [], []
+
+    for _ in range(60):
+        reference = (random.random(500) < LEVEL).astype(float)
+        total = float(reference.sum())
+        learning = Learning(rows=500, total=total, squares=total)
+        detector = Detector(form=Form.TRIGGER, level=0.25, bound=1000.0, learning=learning)
+        seen = watch(detector, Watch(), (random.random(4000) < LEVEL).astype(float))
+        runs.append(4000 if seen.alarm_row is None else seen.alarm_row)
+        rising = np.concatenate([random.random(3000) < LEVEL, random.random(3000) < 0.27]).astype(float)
+        for delays, one in ((learned, learning), (fixed, None)):
+            alarm = watch(
+                Detector(form=Form.TRIGGER, level=0.25, bound=1e6, learning=one), Watch(), rising
+            ).alarm_row
+            delays.append(6000 if alarm is None else alarm)
+
+    assert np.mean(runs) + 2 * np.std(runs) / math.sqrt(60) >= 1000
+    assert np.mean(learned) < np.mean(fixed) - 200

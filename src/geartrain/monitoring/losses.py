@@ -7,8 +7,12 @@ live clauses. All three may be read after every row.
 
 The tolerated level is an upper confidence bound from a reference period plus the
 relative rise that the contract calls too small to matter. Half of alpha pays for the
-reference being a sample. Assumes that, while all is well, each row's expected cost
-given the rows before it is at most that level; costs beyond the scale are cut and counted.
+reference being a sample. Assumes that, while all is well, costs come from a stationary
+process whose mean is at most that level. Where the reference shows that neighbouring
+rows are alike, each counts as less than a row in both alarms (`stats.dependence`); what
+lasts longer than a twentieth of the reference is not seen there. The trigger's level sinks
+as quiet rows show the mean more exactly (`stats.eprocess.Learning`); the page's never does.
+Costs beyond the scale are cut and counted.
 A share, such as the share of abstentions, is a cost of 0 or 1.
 """
 
@@ -24,7 +28,8 @@ from geartrain.domain.contract import MonitoringTerms
 from geartrain.domain.finding import Measurement
 from geartrain.domain.incident import Signal
 from geartrain.stats.bounded import ConfidenceSequence, Scale, UpperBound, extend, scale_of, upper_bound
-from geartrain.stats.eprocess import Detector, Form, Watch, to_evidence, watch
+from geartrain.stats.dependence import row_worth
+from geartrain.stats.eprocess import TRIGGER_BETS, Detector, Form, Learning, Watch, to_evidence, watch
 from geartrain.stats.gaps import AT_ALL_TIMES
 
 Floats = NDArray[np.float64]
@@ -113,7 +118,14 @@ class LossMonitor:
             )
         if self.page is None:
             return "not watching: the reference is too small or too costly for a rise to show"
-        return f"{self.cut:,} costs beyond {self.scale.high:.4g} were counted as that" if self.cut else ""
+        told = []
+        if self.cut:
+            told.append(f"{self.cut:,} costs beyond {self.scale.high:.4g} were counted as that")
+        if self.page.worth < 1:
+            told.append(
+                f"costs of neighbouring rows are alike: for alarms each row counts as {self.page.worth:.2g} of one"
+            )
+        return "; ".join(told)
 
 
 def plan_of(terms: MonitoringTerms, *, about: str, decisions_per_day: float, kind: str = "cost") -> LossPlan:
@@ -138,7 +150,9 @@ def begin(plan: LossPlan, reference: Floats, *, scale: Scale | None = None) -> L
     if known.size < FEWEST_REFERENCE:
         return LossMonitor(plan=plan, held=tuple(map(float, known)))
     scale = scale or scale_of(known)
-    bound = upper_bound(scale.to_unit(known), alpha=plan.alpha / 2)
+    losses = scale.to_unit(known)
+    worth = row_worth(losses, doubt=plan.alpha / 8)
+    bound = upper_bound(losses, alpha=plan.alpha * 3 / 8, worth=worth)
     most = scale.from_unit(bound.value)
     level = (most + plan.smallest_change * abs(most) - scale.low) / scale.width
     calibrated = LossMonitor(plan=plan, scale=scale, reference=bound)
@@ -146,8 +160,21 @@ def begin(plan: LossPlan, reference: Floats, *, scale: Scale | None = None) -> L
         return calibrated
     return replace(
         calibrated,
-        page=Detector(form=Form.PAGE, level=level, bound=2 / plan.alpha),
-        trigger=Detector(form=Form.TRIGGER, level=level, bound=plan.run_rows),
+        page=Detector(form=Form.PAGE, level=level, bound=2 / plan.alpha, worth=worth),
+        trigger=Detector(
+            form=Form.TRIGGER,
+            level=level,
+            bound=plan.run_rows,
+            bets=TRIGGER_BETS,
+            worth=worth,
+            learning=Learning(
+                rows=losses.size,
+                total=float(losses.sum()),
+                squares=float((losses**2).sum()),
+                smallest=plan.smallest_change,
+                offset=scale.low / scale.width,
+            ),
+        ),
     )
 
 

@@ -75,12 +75,13 @@ class UpperBound:
     method: str
 
 
-def upper_bound(losses: Floats, *, alpha: float) -> UpperBound:
+def upper_bound(losses: Floats, *, alpha: float, worth: float = 1.0) -> UpperBound:
     """Bound the mean of losses in [0, 1] from above, shape (n,), at a fixed *n*.
 
     Losses that are all 0 or 1 have the exact bound (Clopper-Pearson); others the
     betting bound: the means m against which a mixture of bets "the mean is below m"
     wins 1/alpha are refused (Waudby-Smith and Ramdas 2023).
+    Each row counts as *worth* independent ones (`dependence.row_worth`).
     Without rows the bound is 1: nothing is known.
     """
     losses = np.asarray(losses, dtype=np.float64)
@@ -91,22 +92,22 @@ def upper_bound(losses: Floats, *, alpha: float) -> UpperBound:
     if bool(((losses == 0) | (losses == 1)).all()):
         from scipy.stats import beta
 
-        ones = int(losses.sum())
-        exact = 1.0 if ones == rows else float(beta.isf(alpha, ones + 1, rows - ones))
+        ones, others = worth * float(losses.sum()), worth * (rows - float(losses.sum()))
+        exact = 1.0 if others <= 0 else float(beta.isf(alpha, ones + 1, others))
         return UpperBound(mean=mean, value=exact, alpha=alpha, rows=rows, method="Clopper-Pearson")
     needed = -math.log(alpha) + math.log(len(_SHARES))
     low, high = mean, 1.0
-    if _log_win(losses, high) < needed:
+    if _log_win(losses, high, worth) < needed:
         return UpperBound(mean=mean, value=1.0, alpha=alpha, rows=rows, method="betting")
     while high - low > 1e-6 * high:
         middle = (low + high) / 2
-        low, high = (low, middle) if _log_win(losses, middle) >= needed else (middle, high)
+        low, high = (low, middle) if _log_win(losses, middle, worth) >= needed else (middle, high)
     return UpperBound(mean=mean, value=high, alpha=alpha, rows=rows, method="betting")
 
 
-def _log_win(losses: Floats, mean: float) -> float:
+def _log_win(losses: Floats, mean: float, worth: float) -> float:
     """What bets on "the mean is below *mean*" win; grows with *mean*, for every bet."""
-    won = [float(np.log1p(share * (mean - losses)).sum()) for share in _SHARES]
+    won = [worth * float(np.log1p(share * (mean - losses)).sum()) for share in _SHARES]
     return float(np.logaddexp.reduce(np.asarray(won)))
 
 

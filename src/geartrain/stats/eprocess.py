@@ -30,6 +30,8 @@ Marks = NDArray[np.int64]
 
 #: Fractions of the largest safe bet, mixed in equal parts: small ones find small changes.
 BETS = (0.05, 0.1, 0.2, 0.4)
+#: The same for a trigger, which must see small and large changes alike soon.
+TRIGGER_BETS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
 #: Rows between the starts of new bets of a page.
 BLOCK = 250
 #: Stakes on bounded differences, mixed in equal parts.
@@ -46,6 +48,26 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """How a trigger's level sinks as quiet rows show the mean more exactly than the reference did.
+
+    The level before each row is the mean of the reference and all rows so far, `margin`
+    standard errors higher, and a relative rise of `smallest` above that.
+
+    Attributes:
+        rows: Of the reference, with the sum of their losses and of their squares.
+        offset: Where a cost of nothing lies below a loss of 0, in units of the scale.
+    """
+
+    rows: int
+    total: float
+    squares: float
+    margin: float = 1.0
+    smallest: float = 0.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
     """A bet that the mean of losses in [0, 1] has risen above `level`.
 
@@ -54,6 +76,9 @@ class Detector:
         bound: Alarm when the wealth reaches it: 1/alpha for a page, the mean number of
             rows between false alarms for a trigger.
         bets: Fractions of the largest safe bet 1/level.
+        worth: How many independent rows one row is worth, in (0, 1]: the power to which
+            each step of wealth is raised (`dependence.row_worth`).
+        learning: Where given, the level is the lower of `level` and what was learned.
     """
 
     form: Form
@@ -61,11 +86,18 @@ class Detector:
     bound: float
     bets: tuple[float, ...] = BETS
     block: int = BLOCK
+    worth: float = 1.0
+    learning: Learning | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
             raise ValueError(f"the tolerated mean loss must lie between 0 and 1, not at {self.level!r}")
-        if self.bound <= 1 or self.block < 1 or not all(0 < bet < 1 for bet in self.bets):
+        if (
+            self.bound <= 1
+            or self.block < 1
+            or not 0 < self.worth <= 1
+            or not all(0 < bet < 1 for bet in self.bets)
+        ):
             raise ValueError(f"no such detector: {self!r}")
 
 
@@ -74,6 +106,7 @@ class Watch:
     """What a detector has seen so far.
 
     Attributes:
+        total: The sum of the losses, and `squares` that of their squares.
         log_wealth: The logarithm of each bet's wealth; empty before the first row.
         climbs: For each bet the largest log wealth over all starting rows, at least 0.
         starts: For each bet the row from which that climb began, counted from 0.
@@ -84,6 +117,8 @@ class Watch:
     """
 
     rows: int = 0
+    total: float = 0.0
+    squares: float = 0.0
     log_wealth: tuple[float, ...] = ()
     climbs: tuple[float, ...] = ()
     starts: tuple[int, ...] = ()
@@ -123,16 +158,18 @@ def watch(detector: Detector, seen: Watch, losses: Floats, marks: Marks | None =
         raise ValueError("losses must be numbers in [0, 1]; scale them first")
     rows = np.arange(seen.rows, seen.rows + losses.size)
     marks = rows if marks is None else np.asarray(marks, dtype=np.int64)
-    sizes = np.asarray(detector.bets) / detector.level
-    steps = np.log1p(sizes[:, None] * (losses - detector.level))
-    walk = np.concatenate([np.zeros((sizes.size, 1)), np.cumsum(steps, axis=1)], axis=1)
-    head = np.asarray(seen.log_wealth or (-np.inf,) * sizes.size)
-    staked = _log_stakes(detector, rows)[None, :] - math.log(sizes.size) - walk[:, :-1]
+    levels, bets = _levels(detector, seen, losses), np.asarray(detector.bets)
+    steps = detector.worth * np.log1p(bets[:, None] * (losses / levels - 1))
+    walk = np.concatenate([np.zeros((bets.size, 1)), np.cumsum(steps, axis=1)], axis=1)
+    head = np.asarray(seen.log_wealth or (-np.inf,) * bets.size)
+    staked = _log_stakes(detector, rows)[None, :] - math.log(bets.size) - walk[:, :-1]
     wealth = np.logaddexp.accumulate(np.concatenate([head[:, None], staked], axis=1), axis=1) + walk
     total = np.logaddexp.reduce(wealth[:, 1:], axis=0)
     after = replace(
         _climb(seen, walk, marks),
         rows=seen.rows + losses.size,
+        total=seen.total + float(losses.sum()),
+        squares=seen.squares + float((losses**2).sum()),
         log_wealth=tuple(map(float, wealth[:, -1])),
         peak=max(float(total.max()), -math.inf if seen.peak is None else seen.peak),
     )
@@ -149,6 +186,26 @@ def watch(detector: Detector, seen: Watch, losses: Floats, marks: Marks | None =
         onset_row=then.starts[best],
         onset_mark=then.start_marks[best],
     )
+
+
+def _levels(detector: Detector, seen: Watch, losses: Floats) -> Floats:
+    """The tolerated mean before each row, from the rows before it."""
+    learning = detector.learning
+    if learning is None:
+        return np.full(losses.size, detector.level)
+    count = learning.rows + seen.rows + np.arange(1.0, losses.size + 1)
+    total, squares = (
+        0.5 + known + before + np.concatenate([[0.0], np.cumsum(values[:-1])])
+        for known, before, values in (
+            (learning.total, seen.total, losses),
+            (learning.squares, seen.squares, losses**2),
+        )
+    )
+    mean = total / count
+    spread = np.maximum(squares / count - mean**2, 0.0)
+    high = mean + learning.margin * np.sqrt(spread / (count * detector.worth))
+    levels: Floats = np.minimum(detector.level, high + learning.smallest * np.abs(high + learning.offset))
+    return levels
 
 
 def _log_stakes(detector: Detector, rows: Marks) -> Floats:
