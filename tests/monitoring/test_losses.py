@@ -210,3 +210,20 @@ def test_a_rate_is_watched_like_a_cost():
     assert monitor.reference is not None
     assert monitor.reference.method == "Clopper-Pearson"
     assert signals(monitor)[0].kind == "abstention"
+
+
+def test_costs_that_come_in_spells_do_not_page():
+    """40 quiet streams of 8000 costs in spells of about ten rows: none pages, for a row is known to be worth less."""
+    random = np.random.default_rng(8)
+
+    def spells(rows: int) -> np.ndarray:
+        fresh = random.random(rows) >= 0.9
+        fresh[0] = True
+        last = np.maximum.accumulate(np.where(fresh, np.arange(rows), 0))
+        return np.where(random.random(rows) < 0.2, 10.0, 1.0)[last]
+
+    monitors = [_fed(begin(PLAN, spells(3000)), spells(8000), chunk=8000) for _ in range(40)]
+
+    assert sum(monitor.page_seen.alarmed for monitor in monitors) <= 1
+    assert all(monitor.page is not None and monitor.page.worth < 0.25 for monitor in monitors)
+    assert "neighbouring rows are alike" in monitors[0].note
