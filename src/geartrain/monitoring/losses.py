@@ -171,6 +171,7 @@ def begin(plan: LossPlan, reference: Floats, *, scale: Scale | None = None) -> L
                 rows=losses.size,
                 total=float(losses.sum()),
                 squares=float((losses**2).sum()),
+                alpha=plan.alpha / 4,
                 smallest=plan.smallest_change,
                 offset=scale.low / scale.width,
             ),

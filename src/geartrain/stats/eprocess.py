@@ -32,6 +32,8 @@ Marks = NDArray[np.int64]
 BETS = (0.05, 0.1, 0.2, 0.4)
 #: The same for a trigger, which must see small and large changes alike soon.
 TRIGGER_BETS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
+#: A learned level is tightest after so many times the rows of its reference.
+_TIGHTEST = 10
 #: Rows between the starts of new bets of a page.
 BLOCK = 250
 #: Stakes on bounded differences, mixed in equal parts.
@@ -51,8 +53,11 @@ class Form(StrEnum):
 class Learning:
     """How a trigger's level sinks as quiet rows show the mean more exactly than the reference did.
 
-    The level before each row is the mean of the reference and all rows so far, `margin`
-    standard errors higher, and a relative rise of `smallest` above that.
+    The level before each row is an upper bound of the mean of the reference and all rows so
+    far, and a relative rise of `smallest` above that. The bound holds at all rows at once but
+    with probability `alpha`, so a level that is too low is no more likely than that (the one-sided
+    normal mixture of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2021, "Time-uniform central
+    limit theory and asymptotic confidence sequences"; as the name says, for many rows).
 
     Attributes:
         rows: Of the reference, with the sum of their losses and of their squares.
@@ -62,7 +67,7 @@ class Learning:
     rows: int
     total: float
     squares: float
-    margin: float = 1.0
+    alpha: float
     smallest: float = 0.0
     offset: float = 0.0
 
@@ -158,7 +163,7 @@ def watch(detector: Detector, seen: Watch, losses: Floats, marks: Marks | None =
         raise ValueError("losses must be numbers in [0, 1]; scale them first")
     rows = np.arange(seen.rows, seen.rows + losses.size)
     marks = rows if marks is None else np.asarray(marks, dtype=np.int64)
-    levels, bets = _levels(detector, seen, losses), np.asarray(detector.bets)
+    levels, bets = learned_levels(detector, seen, losses), np.asarray(detector.bets)
     steps = detector.worth * np.log1p(bets[:, None] * (losses / levels - 1))
     walk = np.concatenate([np.zeros((bets.size, 1)), np.cumsum(steps, axis=1)], axis=1)
     head = np.asarray(seen.log_wealth or (-np.inf,) * bets.size)
@@ -188,22 +193,28 @@ def watch(detector: Detector, seen: Watch, losses: Floats, marks: Marks | None =
     )
 
 
-def _levels(detector: Detector, seen: Watch, losses: Floats) -> Floats:
-    """The tolerated mean before each row, from the rows before it."""
+def learned_levels(detector: Detector, seen: Watch, losses: Floats) -> Floats:
+    """The tolerated mean before each row of *losses*, from the rows before it; the fixed one where none is learned."""
     learning = detector.learning
     if learning is None:
         return np.full(losses.size, detector.level)
     count = learning.rows + seen.rows + np.arange(1.0, losses.size + 1)
     total, squares = (
-        0.5 + known + before + np.concatenate([[0.0], np.cumsum(values[:-1])])
-        for known, before, values in (
+        0.5 + given + before + np.concatenate([[0.0], np.cumsum(values[:-1])])
+        for given, before, values in (
             (learning.total, seen.total, losses),
             (learning.squares, seen.squares, losses**2),
         )
     )
     mean = total / count
     spread = np.maximum(squares / count - mean**2, 0.0)
-    high = mean + learning.margin * np.sqrt(spread / (count * detector.worth))
+    known = count * detector.worth
+    # The mixture is tightest where the rows are ten times those of the reference.
+    doubt = -2 * math.log(2 * learning.alpha)
+    scaled = known * (doubt + math.log(doubt + 1)) / (_TIGHTEST * learning.rows * detector.worth)
+    high = mean + np.sqrt(
+        spread * (scaled + 1) / (scaled * known) * (np.log(scaled + 1) - 2 * math.log(2 * learning.alpha))
+    )
     levels: Floats = np.minimum(detector.level, high + learning.smallest * np.abs(high + learning.offset))
     return levels
 
