@@ -42,6 +42,9 @@ decision:
 costs: {currency: EUR, false_negative: 3, false_positive: 1}
 success:
   expected_cost: {at_most: 5, relative_to: always-show, owner: product, because: it is a test}
+  recall: {at_least: 0.5, severity: warn, because: who would buy is to see the offer}
+fairness:
+  phones_and_desks: {groups: device, definition: demographic_parity, at_most: 0.5, severity: warn, because: it is a test}
 integrity:
   target_proxy: {accept: [pages], because: the pages are seen before the offer is shown}
 data:
@@ -69,6 +72,7 @@ data:
         at: {type: timestamp, required: true}
 release:
   sign: [science]
+  abort_on: [success.recall, fairness.phones_and_desks]
 team:
   product: [Pia Roth]
   domain: [Dan Meyer]

@@ -31,7 +31,7 @@ def test_where_the_champion_fails_the_release_before_it_decides(make_served):
     assert made.release == "r1"
     assert (made.action, made.probabilities) == (usual.action, usual.probabilities)
     assert (made.fallback, made.arm) == (True, "fallback")
-    assert made.doubt == "the model failed: RuntimeError; the release before it decided"
+    assert made.doubt == "the model failed: RuntimeError; the release before r2 decided"
 
 
 def test_where_both_fail_the_rule_acts(make_served):

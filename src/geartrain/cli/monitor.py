@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answer:
     """Look at what is live: feeds, drift, cost, promises. An open incident is exit code 1.
 
+    A rollout or a live release that breaks a clause of `abort_on`, or whose model fails more often than
+    that of the release beside or before it, is aborted or rolled back at once; that is exit code 1 too.
+
     What decisions without a known truth will have cost is estimated from their probabilities, with
     what that assumes, and checked where the truth is known by now.
     """
@@ -40,8 +43,10 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
         f"{short(found.release)} is live: {found.decisions:,} decisions in the log, the truth of {found.labelled:,} is known"
         if found.release
         else "nothing is live",
+        *(f"  STOPPED: {one}" for one in found.stopped),
         *(f"  not watched: {one}" for one in found.missing),
         *(f"  {one.status:<12} {one.clause}: {one.message}" for one in found.findings),
+        *(f"  {one.status:<12} {one.stage}: {one.clause}: {one.message}" for one in found.beside),
         *(f"  noticed: {one.message}" for one in found.signals),
         *_estimated(found),
     ]
@@ -60,13 +65,15 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
         lines += ["", "no incident is open"]
     return Answer(
         schema="monitor/1",
-        ok=not found.open,
+        ok=not found.open and not found.stopped,
         result={
             "product": product.name,
             "release": found.release,
             "decisions": found.decisions,
             "labelled": found.labelled,
             "missing": found.missing,
+            "stopped": found.stopped,
+            "beside": found.beside,
             "findings": found.findings,
             "signals": found.signals,
             "opened": found.opened,

@@ -13,8 +13,8 @@ from geartrain.domain.incident import Signal
 from geartrain.stats.eprocess import MOST_EVIDENCE
 from geartrain.stats.gaps import AT_ALL_TIMES
 
-#: Sections whose clauses ring by themselves; feeds have alarms of their own, and so has the mean cost.
-_SECTIONS = ("success", "fairness", "plausibility", "budget")
+#: Sections whose clauses speak of the release itself and ring by themselves; feeds have alarms of their own, and so has the mean cost.
+SECTIONS = ("success", "fairness", "plausibility", "budget")
 _KINDS = {
     "abstention_rate": "abstention",
     "coverage": "abstention",
@@ -35,7 +35,7 @@ def clause_signals(contract: Contract, findings: tuple[Finding, ...]) -> tuple[S
         _signal(clauses[one.clause], one)
         for one in findings
         if one.clause in clauses
-        and clauses[one.clause].section in _SECTIONS
+        and clauses[one.clause].section in SECTIONS
         and one.stage is Stage.LIVE
         and one.status is Status.BROKEN
         and one.severity is Severity.BLOCK

@@ -36,15 +36,17 @@ def decisions_of(
     now: datetime,
     release: str | None = None,
     columns: Collection[str] | None = None,
+    log: str = DECISIONS,
 ) -> pl.DataFrame:
     """The decisions that were made, each once, in the order in which they were made; one *release*'s, or all.
 
     *columns* are read besides both clocks, `key`, `decision_id` and `release`; None reads all.
+    Those of a shadow, with which nobody was answered, stand in another *log* (`logbook.SHADOWS`).
     """
     always = (EVENT_TIME, ARRIVAL_TIME, KEY, "decision_id", "release")
     wanted = None if columns is None else tuple(dict.fromkeys((*always, *columns)))
     table = frame_of(
-        workspace.lake.scan(table_of(product, DECISIONS), arrived_by=now, columns=wanted),
+        workspace.lake.scan(table_of(product, log), arrived_by=now, columns=wanted),
     )
     if table.height == 0:
         return table

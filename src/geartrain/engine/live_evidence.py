@@ -113,13 +113,15 @@ def in_order(truth_known: pl.DataFrame) -> pl.DataFrame:
     return truth_known.sort(KNOWN_AT, *ties, maintain_order=True)
 
 
-def findings_live(evidence: Evidence, clauses: Sequence[Clause], *, now: datetime) -> tuple[Finding, ...]:
-    """What the evidence says about each of *clauses* at stage `live`, with the word how often one may look.
+def findings_live(
+    evidence: Evidence, clauses: Sequence[Clause], *, now: datetime, stage: Stage = Stage.LIVE
+) -> tuple[Finding, ...]:
+    """What the evidence says about each of *clauses* on traffic, with the word how often one may look.
 
     The rows of *evidence* stand in the order of `in_order`.
     """
     return tuple(
-        finding_of(clause, _with_guarantee(evidence, clause), stage=Stage.LIVE, now=now) for clause in clauses
+        finding_of(clause, _with_guarantee(evidence, clause), stage=stage, now=now) for clause in clauses
     )
 
 
@@ -142,8 +144,9 @@ def judged_live(
     *,
     now: datetime,
     without: Collection[str] = (),
+    stage: Stage = Stage.LIVE,
 ) -> tuple[Finding, ...]:
-    """A finding for each success and fairness clause that is due live, but those whose paths are in *without*.
+    """A finding for each success and fairness clause that is due at *stage*, but those whose paths are in *without*.
 
     *known* is the log of one release with what is known of each row. The contract's prices of
     today count. Where too few truths are known, every clause says so.
@@ -151,7 +154,7 @@ def judged_live(
     due = [
         one
         for one in contract.clauses
-        if one.section in SECTIONS and Stage.LIVE in one.stages and one.path not in without
+        if one.section in SECTIONS and stage in one.stages and one.path not in without
     ]
     if not due:
         return ()
@@ -161,8 +164,8 @@ def judged_live(
     used = usable(rule, truth_known) if truth_known.height else truth_known
     if used.height < FEWEST:
         reason = f"the truth of {used.height} answered decisions is known, at least {FEWEST} are needed"
-        return tuple(judge(one, None, stage=Stage.LIVE, now=now, reason=reason) for one in due)
+        return tuple(judge(one, None, stage=stage, now=now, reason=reason) for one in due)
     today = rule_of(contract, rule.classes)
     columns = rows_as_decided(workspace, contract, used, now=now)
     evidence = evidence_of(contract, today, used, columns, confidence=epoch.confidence)
-    return findings_live(evidence, due, now=now)
+    return findings_live(evidence, due, now=now, stage=stage)

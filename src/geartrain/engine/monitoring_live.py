@@ -21,7 +21,7 @@ from geartrain.domain.clause import Stage
 from geartrain.domain.columns import microseconds_of
 from geartrain.domain.contract import Contract, SourceKind
 from geartrain.domain.data import Batch
-from geartrain.domain.events import BatchIngested, FindingsRecorded
+from geartrain.domain.events import BatchIngested
 from geartrain.domain.finding import Finding, Status, judge
 from geartrain.domain.incident import Incident, Signal
 from geartrain.domain.prediction import Floats
@@ -41,6 +41,7 @@ from geartrain.engine.decided import (
     with_truth,
 )
 from geartrain.engine.estimated_live import Foreseen, estimated_live
+from geartrain.engine.guarding import guard, record_changed
 from geartrain.engine.ingesting import QUARANTINE
 from geartrain.engine.live_evidence import judged_live, said_of
 from geartrain.engine.plausible_live import LATEST, block_of, live_plausibility
@@ -75,6 +76,8 @@ class Watched:
         missing: What could not be looked at, in plain sentences.
         opened: Incidents that this look opened; their owners were told.
         open: All incidents that are open now.
+        stopped: What this look stopped: a rollout that was aborted, a live release that was taken back.
+        beside: What was found about the release in shadow or canary.
         foreseen: What the decisions whose truth is not known are expected to cost, what each such number
             assumes, how it came out where the truth is known by now, and which labels would settle it.
     """
@@ -88,10 +91,12 @@ class Watched:
     opened: tuple[Incident, ...]
     open: tuple[Incident, ...]
     foreseen: Foreseen
+    stopped: tuple[str, ...] = ()
+    beside: tuple[Finding, ...] = ()
 
 
 def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watched:
-    """Look at the live release once; record what is new and tell the owners of new incidents.
+    """Look at the live release once; record what is new, tell the owners of new incidents, stop what must not go on.
 
     Raises:
         BundleTampered: The live release is not what was signed.
@@ -144,13 +149,16 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         [[one.incident, one.since.isoformat()] for one in seen.quiet],
     )
     findings = _all_findings(contract, (*live, *feeds), now=now)
-    _record(workspace, product, reign.release, findings, now=now)
+    record_changed(workspace, contract, reign.release, Stage.LIVE, findings, now=now)
+    guarded = guard(workspace, contract, findings, release=reign.release, now=now)
     foreseen = estimated_live(workspace, contract, loaded, known, window_s=watch.terms.window_s, now=now)
     return Watched(
         release=reign.release,
         decisions=known.height,
         labelled=_labelled(known),
-        missing=missing,
+        missing=(*missing, *guarded.left),
+        stopped=guarded.stopped,
+        beside=guarded.findings,
         findings=findings,
         signals=signals,
         opened=seen.opened,
@@ -416,23 +424,6 @@ def _all_findings(contract: Contract, measured: tuple[Finding, ...], *, now: dat
         for clause in contract.clauses
         if Stage.LIVE in clause.stages
     )
-
-
-def _record(
-    workspace: Workspace, product: Product, release: str, findings: tuple[Finding, ...], *, now: datetime
-) -> None:
-    """Write findings down when an answer changed; the same answers again tell nothing new."""
-    before = releases(workspace, product.name).findings(release, Stage.LIVE)
-    if [(one.clause, one.status) for one in before] == [(one.clause, one.status) for one in findings]:
-        return
-    event = FindingsRecorded(
-        product=product.name,
-        stage=Stage.LIVE,
-        subject=release,
-        contract=product.contract.id,
-        findings=findings,
-    )
-    workspace.record(product.name, [event], now=now)
 
 
 def _quiet(workspace: Workspace, product: str) -> tuple[Quiet, ...]:

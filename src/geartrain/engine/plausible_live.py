@@ -77,15 +77,16 @@ def live_plausibility(
     *,
     now: datetime,
     block: Block,
+    stage: Stage = Stage.LIVE,
 ) -> tuple[Finding, ...]:
-    """A finding for each plausibility clause that is due live, over the decided rows of *block*.
+    """A finding for each plausibility clause that is due at *stage*, over the decided rows of *block*.
 
     *features* are the values that the model saw, one row a decision in their order, and
     *columns* the raw columns beside them. The served model itself is asked. Clauses that
     need the truth say so. An exact interval (Clopper-Pearson) over a complete block holds at all
     times at once; others are of one look.
     """
-    due = [one for one in contract.clauses if one.section == "plausibility" and Stage.LIVE in one.stages]
+    due = [one for one in contract.clauses if one.section == "plausibility" and stage in one.stages]
     wanted = {feature.name for feature in loaded.encoding.feature_set.features}
     if not due or features.height == 0 or not wanted <= set(features.columns):
         return ()
@@ -105,7 +106,7 @@ def live_plausibility(
         predict=OnnxModel(loaded.onnx).predict,
         contributions=None if loaded.native is None else _contributions(TreeModel(loaded.native.decode())),
     )
-    found = judge_traffic(traffic, view, due, stage=Stage.LIVE, now=now)
+    found = judge_traffic(traffic, view, due, stage=stage, now=now)
     return tuple(_with_guarantee(one, block) for one in found)
 
 

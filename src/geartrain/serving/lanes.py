@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from geartrain.domain.digest import short
 from geartrain.domain.prediction import Decision
 from geartrain.errors import RequestInvalid
 from geartrain.serving.breaker import Breakers
@@ -44,6 +45,17 @@ class Lane:
         """Every release in the lane, with its arm."""
         arms = ((Arm.CHAMPION, self.champion), (Arm.CANARY, self.canary), (Arm.SHADOW, self.shadow))
         return tuple((arm, served) for arm, served in arms if served is not None)
+
+
+def decided_instead_of(release: str) -> str:
+    """How the doubt of a decision ends that the release before *release* took because its model failed.
+
+    The decision is the other release's; the log must say whose failure it was.
+
+    >>> decided_instead_of("0123456789abcdef")
+    'the release before 0123456789ab decided'
+    """
+    return f"the release before {short(release)} decided"
 
 
 def checks_of(served: Served) -> RowChecks:
@@ -155,7 +167,7 @@ def _by_chain(
     decisions = list(answered.decisions)
     for place, one in zip(failed, again.decisions, strict=True):
         if one.probabilities:
-            doubt = f"{decisions[place].doubt}; the release before it decided"
+            doubt = f"{decisions[place].doubt}; {decided_instead_of(served.release)}"
             decisions[place] = replace(one, fallback=True, arm=Arm.FALLBACK.value, doubt=doubt)
     return Answered(decisions=tuple(decisions), features=answered.features)
 
