@@ -364,14 +364,7 @@ class DecisionReviewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelsAsked:
-    """Decisions were drawn whose truth would settle what is open.
-
-    Attributes:
-        about: The clause that they would settle, or empty for the smallest change that matters.
-        asked: How many were drawn ...
-        of: ... out of how many whose truth was not known.
-        rows: The blob that names them, with which probability each was drawn.
-    """
+    """Decisions whose truth would settle `about` were drawn: `asked` of `of`, with their odds in the blob `rows`."""
 
     product: str
     release: str
