@@ -296,3 +296,39 @@ def test_fairness_and_success_are_judged_on_decisions_whose_truth_is_known(
     space = open_workspace(Settings(root=home / ".geartrain"))
     recorded = releases(space, "tiny").findings(release, Stage.LIVE)
     assert ("fairness.large_ones", "broken") in [(one.clause, str(one.status)) for one in recorded]
+
+
+def test_a_broken_blocking_clause_opens_one_incident_for_its_owner(
+    live: tuple[Path, str], shell: Shell
+) -> None:
+    """Traffic that breaks a fairness clause calls the clause's owner, by its own evidence; a second look calls nobody."""
+    home, release = live
+    with (home / "product.yaml").open("a") as contract:
+        contract.write(
+            "fairness:\n"
+            "  large_ones: {groups: amount >= 50, definition: demographic_parity, at_most: 0.1,"
+            " owner: science, because: all alike}\n"
+        )
+    rows = _rows(600, 360)
+    _decided(home, release, rows)
+    rows.write_csv(home / "more.csv")
+    now = (START + timedelta(hours=961)).isoformat()
+    shell(home, "ingest", "more.csv", "--now", now)
+
+    first = shell(home, "monitor", "--now", now, "--json").document["result"]
+    told = [json.loads(one) for one in (home / ".geartrain" / "notifications.jsonl").read_text().splitlines()]
+    second = shell(home, "monitor", "--now", now, "--json").document["result"]
+
+    (opened,) = [
+        one
+        for one in first["opened"]
+        if "fairness.large_ones" in {signal["about"] for signal in one["signals"]}
+    ]
+    assert opened["owner"] == "science"
+    assert opened["signals"][0]["evidence"] > 20
+    assert "holds at all times at once" in opened["message"]
+    assert [one["people"] for one in told if one["incident"]["id"] == opened["id"]] == [["dan"]]
+    assert second["opened"] == []
+    assert opened["id"] in {one["id"] for one in second["open"]}
+    again = (home / ".geartrain" / "notifications.jsonl").read_text().splitlines()
+    assert len(again) == len(told)
