@@ -49,7 +49,7 @@ class Shop:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     base = tmp_path_factory.mktemp("built")
-    first, second = shop.make_shop(base / "space", base / "shop")
+    first, second = shop.make_shop(base / "space", base / "shop", shop.GUARDED)
     assert first != second
     return Shop(root=base / "space", folder=base / "shop", first=first, second=second)
 

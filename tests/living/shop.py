@@ -42,9 +42,6 @@ decision:
 costs: {currency: EUR, false_negative: 3, false_positive: 1}
 success:
   expected_cost: {at_most: 5, relative_to: always-show, owner: product, because: it is a test}
-  recall: {at_least: 0.5, severity: warn, because: who would buy is to see the offer}
-fairness:
-  phones_and_desks: {groups: device, definition: demographic_parity, at_most: 0.5, severity: warn, because: it is a test}
 integrity:
   target_proxy: {accept: [pages], because: the pages are seen before the offer is shown}
 data:
@@ -72,7 +69,6 @@ data:
         at: {type: timestamp, required: true}
 release:
   sign: [science]
-  abort_on: [success.recall, fairness.phones_and_desks]
 team:
   product: [Pia Roth]
   domain: [Dan Meyer]
@@ -97,9 +93,27 @@ model = recipe("lightgbm", search={"n_estimators": integer(10, 20)}, fixed={"num
 """
 
 
-def write_folder(folder: Path) -> Product:
+#: The same shop, which also says what stops a release.
+GUARDED = CONTRACT.replace(
+    "integrity:\n",
+    """\
+  recall: {at_least: 0.5, severity: warn, because: who would buy is to see the offer}
+fairness:
+  phones_and_desks: {groups: device, definition: demographic_parity, at_most: 0.5, severity: warn, because: it is a test}
+integrity:
+""",
+).replace(
+    "  sign: [science]\n",
+    """\
+  sign: [science]
+  abort_on: [success.recall, fairness.phones_and_desks]
+""",
+)
+
+
+def write_folder(folder: Path, contract: str | None = None) -> Product:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "product.yaml").write_text(CONTRACT)
+    (folder / "product.yaml").write_text(contract or CONTRACT)
     (folder / "features.py").write_text(FEATURES)
     (folder / "model.py").write_text(MODEL)
     return load_product(folder)
@@ -131,9 +145,9 @@ def history(rows: int = 320) -> tuple[pl.DataFrame, pl.DataFrame]:
     return visits, clicks
 
 
-def make_shop(root: Path, folder: Path) -> tuple[str, str]:
+def make_shop(root: Path, folder: Path, contract: str | None = None) -> tuple[str, str]:
     """A workspace with two signed releases, the first one live; returns their ids."""
-    product = write_folder(folder)
+    product = write_folder(folder, contract)
     space = open_workspace(Settings(root=root))
     remember_folder(root, NAME, folder)
     adopt(space, product, now=NOW, actor="test")
