@@ -143,7 +143,9 @@ def test_live_decisions_count_as_they_were_taken(fair):
     assert twin["live_rows"] == visits.height
     live = {one["group"]: one["live"]["value"] for one in twin["groupings"][0]["quantities"][0]["lines"]}
     assert (live["desk"], live["phone"]) == (100.0, 0.0)
-    assert twin["promises"][0]["live"]["status"] == "broken"
+    # All against none is 100 points; that it is more than the promised 90 is not proven at all times by so few rows.
+    assert twin["promises"][0]["live"]["status"] == "unproven"
+    assert twin["promises"][0]["live"]["high"] >= 0.99
     assert "its costs" in browser.page(AT)
 
 
