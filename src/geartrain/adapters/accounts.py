@@ -7,21 +7,19 @@ everything else as digests.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from geartrain.adapters.databases import connectable, database_url
-from geartrain.adapters.ledger_errors import told
+from geartrain.adapters.one_writer import OneWriter
 from geartrain.domain.accounts import Account, Invitation, Session, Token
 from geartrain.domain.wire import decode, encode
 
 T = TypeVar("T")
+
+_ADVISORY_KEY = 7_243_612
 
 
 class SqlAccounts:
@@ -36,37 +34,26 @@ class SqlAccounts:
     """
 
     def __init__(self, url: str | Path, *, schema: str | None = None) -> None:
-        made = database_url(url)
-        self._where = made.render_as_string(hide_password=True)
-        self._sqlite = made.get_backend_name() == "sqlite"
-        self._metadata = sa.MetaData(schema=schema)
-        self._accounts, self._sessions, self._invitations, self._tokens = _tables(self._metadata)
-        with told(self._where):
-            if self._sqlite:
-                _only_for_us(Path(made.database or ""))
-            self._engine = connectable(made, busy_timeout_s=10.0)
-            with self._engine.begin() as connection:
-                self._only_one_writes(connection)
-                if schema is not None and not self._sqlite:
-                    connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-                self._metadata.create_all(connection)
+        metadata = sa.MetaData(schema=schema)
+        self._accounts, self._sessions, self._invitations, self._tokens = _tables(metadata)
+        self._store = OneWriter(url, metadata, advisory_key=_ADVISORY_KEY, private=True)
 
     def open_first(self, account: Account) -> bool:
         """Add *account* if there is none at all yet."""
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             if connection.execute(sa.select(sa.func.count()).select_from(self._accounts)).scalar_one():
                 return False
             return self._added(connection, account)
 
     def add(self, account: Account) -> bool:
         """Add *account*; False where its person or its subject is known already."""
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             return self._added(connection, account)
 
     def change(self, account: Account) -> bool:
         """Replace the account of the same person."""
         table = self._accounts
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             done = connection.execute(
                 sa.update(table)
                 .where(table.c.person == account.person)
@@ -89,7 +76,7 @@ class SqlAccounts:
     def add_session(self, session: Session) -> None:
         """Keep *session*, and forget those that have ended."""
         table = self._sessions
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             connection.execute(sa.delete(table).where(table.c.expires_us <= _us(session.began_at)))
             connection.execute(
                 sa.insert(table).values(
@@ -109,12 +96,12 @@ class SqlAccounts:
 
     def end_session(self, digest: str) -> None:
         """End one session."""
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             connection.execute(sa.delete(self._sessions).where(self._sessions.c.digest == digest))
 
     def end_sessions(self, person: str) -> int:
         """End every session of *person*; how many there were."""
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             return connection.execute(
                 sa.delete(self._sessions).where(self._sessions.c.person == person)
             ).rowcount
@@ -122,7 +109,7 @@ class SqlAccounts:
     def invite(self, invitation: Invitation) -> None:
         """Keep *invitation*; an earlier one for the same person is void."""
         table = self._invitations
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             connection.execute(sa.delete(table).where(table.c.person == invitation.person))
             connection.execute(
                 sa.insert(table).values(
@@ -143,7 +130,7 @@ class SqlAccounts:
     def take_invitation(self, digest: str, account: Account, *, now: datetime) -> bool:
         """Add *account* and use the invitation up, both or neither."""
         table = self._invitations
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             taken = connection.execute(
                 sa.delete(table).where(table.c.digest == digest, table.c.expires_us > _us(now))
             )
@@ -155,7 +142,7 @@ class SqlAccounts:
     def add_token(self, token: Token) -> bool:
         """Keep *token*; False where its person has one of that name."""
         table = self._tokens.c
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             known = connection.execute(
                 sa.select(table.digest).where(table.person == token.person, table.name == token.name)
             ).first()
@@ -181,13 +168,13 @@ class SqlAccounts:
     def revoke(self, person: str, name: str) -> bool:
         """Revoke a token; whether there was one."""
         table = self._tokens
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             gone = connection.execute(sa.delete(table).where(table.c.person == person, table.c.name == name))
             return gone.rowcount == 1
 
     def close(self) -> None:
         """Let go of the database."""
-        self._engine.dispose()
+        self._store.close()
 
     def _added(self, connection: sa.Connection, account: Account) -> bool:
         table = self._accounts.c
@@ -204,38 +191,16 @@ class SqlAccounts:
         return True
 
     def _one(self, table: sa.Table, where: sa.ColumnElement[bool], kind: type[T]) -> T | None:
-        with told(self._where), self._engine.connect() as connection:
+        with self._store.reading() as connection:
             body = connection.execute(sa.select(table.c.body).where(where)).scalar_one_or_none()
         return None if body is None else decode(body, kind)
 
     def _many(
         self, table: sa.Table, order: sa.Column[Any], kind: type[T], *where: sa.ColumnElement[bool]
     ) -> tuple[T, ...]:
-        with told(self._where), self._engine.connect() as connection:
+        with self._store.reading() as connection:
             bodies = connection.execute(sa.select(table.c.body).where(*where).order_by(order)).scalars().all()
         return tuple(decode(body, kind) for body in bodies)
-
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with told(self._where), self._engine.begin() as connection:
-            self._only_one_writes(connection)
-            yield connection
-
-    def _only_one_writes(self, connection: sa.Connection) -> None:
-        """Writers form one line, so that "none yet" and "not taken" are still true when it is written."""
-        if self._sqlite:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_KEY)))
-
-
-_ADVISORY_KEY = 7_243_612
-
-
-def _only_for_us(file: Path) -> None:
-    """Make the file readable by its owner alone before SQLite makes it for everybody."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _text(noun: object) -> str:
