@@ -19,7 +19,7 @@ from geartrain.engine import releasing
 from geartrain.engine.guarding import breaking
 from geartrain.engine.monitoring_live import watch_live
 from geartrain.serving.lanes import Ask, answer, decide_in_shadow
-from geartrain.stats.gaps import AT_ALL_TIMES
+from geartrain.stats.bounded import AT_ALL_TIMES
 
 NAME = "shop"
 ROWS = 300

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from geartrain.stats.gaps import alike, apart, over_time
+from geartrain.stats.bounded import over_time
+from geartrain.stats.gaps import alike, apart
 
 LOOKS = range(20, 401, 20)
 

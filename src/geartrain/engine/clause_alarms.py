@@ -10,8 +10,8 @@ from geartrain.domain.clause import Clause, Severity, Stage
 from geartrain.domain.contract import Contract
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.incident import Signal
+from geartrain.stats.bounded import AT_ALL_TIMES
 from geartrain.stats.eprocess import MOST_EVIDENCE
-from geartrain.stats.gaps import AT_ALL_TIMES
 
 #: Sections whose clauses speak of the release itself and ring by themselves; feeds have alarms of their own, and so has the mean cost.
 SECTIONS = ("success", "fairness", "plausibility", "budget")

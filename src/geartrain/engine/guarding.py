@@ -35,7 +35,7 @@ from geartrain.release.answers import Accepted, Answer, Refusal
 from geartrain.release.conditions import contract_moved
 from geartrain.release.state import IN_ROLLOUT, ReleaseRecord, ReleaseState
 from geartrain.serving.lanes import decided_instead_of
-from geartrain.stats.gaps import over_time
+from geartrain.stats.bounded import over_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ from geartrain.evaluation.model_view import ModelView
 from geartrain.evaluation.scene import Traffic
 from geartrain.features.encoding import encode
 from geartrain.release.bundle_nouns import Loaded
+from geartrain.stats.bounded import AT_ALL_TIMES
 from geartrain.stats.eprocess import restart_weight
-from geartrain.stats.gaps import AT_ALL_TIMES
 from geartrain.stats.intervals import CONFIDENCE
 from geartrain.stats.onnx_model import OnnxModel
 from geartrain.stats.tree_model import TreeModel

@@ -32,9 +32,8 @@ from geartrain.evaluation.action_metrics import (
 )
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.evaluation.fairness import CALIBRATION, COST_PARITY, fairness
-from geartrain.stats.bounded import Scale
+from geartrain.stats.bounded import Scale, over_time
 from geartrain.stats.deciding import ABSTAINED, cost_tensor
-from geartrain.stats.gaps import over_time
 
 #: Shares among the rows of one class, or decided for it.
 _PER_CLASS: Mapping[str, Callable[[Evidence, int], Counted]] = {

@@ -19,10 +19,10 @@ from geartrain.evaluation.action_metrics import Counted, Parameters, chosen, nam
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.evaluation.groups import SMALLEST_GROUP, alarmed, cost_of, labels_of, names_of, rate_of
 from geartrain.evaluation.score_metrics import confidence_and_truth
-from geartrain.stats.bounded import Scale
+from geartrain.stats.bounded import Scale, over_time
 from geartrain.stats.calibration import calibration_error
 from geartrain.stats.eprocess import restart_weight
-from geartrain.stats.gaps import alike, apart, difference, over_time, quotient
+from geartrain.stats.gaps import alike, apart, difference, quotient
 
 #: What must be alike between groups: rates, each the hits among some rows, and its word.
 DEFINITIONS: Mapping[str, tuple[tuple[Callable[[Evidence, int], Counted], str], ...]] = {

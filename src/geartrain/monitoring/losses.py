@@ -27,10 +27,17 @@ from numpy.typing import NDArray
 from geartrain.domain.contract import MonitoringTerms
 from geartrain.domain.finding import Measurement
 from geartrain.domain.incident import Signal
-from geartrain.stats.bounded import ConfidenceSequence, Scale, UpperBound, extend, scale_of, upper_bound
+from geartrain.stats.bounded import (
+    ConfidenceSequence,
+    Scale,
+    UpperBound,
+    extend,
+    measured_so_far,
+    scale_of,
+    upper_bound,
+)
 from geartrain.stats.dependence import row_worth
 from geartrain.stats.eprocess import TRIGGER_BETS, Detector, Form, Learning, Watch, to_evidence, watch
-from geartrain.stats.gaps import AT_ALL_TIMES
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -281,18 +288,10 @@ def measure(monitor: LossMonitor) -> Measurement | None:
 
     None before the first counted row; `LossMonitor.note` says why.
     """
-    mean, scale = monitor.sequence.mean, monitor.scale
-    if mean is None or scale is None:
+    if monitor.scale is None:
         return None
-    return Measurement(
-        value=scale.from_unit(mean),
-        low=scale.from_unit(min(monitor.sequence.low, mean)),
-        high=scale.from_unit(max(monitor.sequence.high, mean)),
-        confidence=1 - monitor.sequence.alpha,
-        rows=monitor.sequence.rows,
-        method=f"empirical-Bernstein confidence sequence, {AT_ALL_TIMES}",
-        note=monitor.note if monitor.cut else "",
-    )
+    seen = measured_so_far(monitor.sequence, monitor.scale)
+    return seen if seen is None or not monitor.cut else replace(seen, note=monitor.note)
 
 
 def _mean_since(monitor: LossMonitor, row: int) -> float:

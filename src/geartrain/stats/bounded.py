@@ -7,15 +7,19 @@ stated range and cut there; what was cut is counted and told.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from geartrain.domain.finding import Measurement
 
 Floats = NDArray[np.float64]
 
 #: The share of reference costs below the upper end of their scale.
 SCALE_QUANTILE = 0.999
+#: The word in a finding's method by which a reader knows that its interval may be looked at any time.
+AT_ALL_TIMES = "at all times at once"
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
 
 
@@ -181,4 +185,39 @@ def extend(seen: ConfidenceSequence, losses: Floats) -> ConfidenceSequence:
         weight=seen.weight + float(sizes.sum()),
         weighted=seen.weighted + float((sizes * losses).sum()),
         doubt=seen.doubt + float((4 * (losses - means_before) ** 2 * psi).sum()),
+    )
+
+
+def measured_so_far(seen: ConfidenceSequence, scale: Scale) -> Measurement | None:
+    """The mean of costs on *scale* with the interval of now, which may be read at any time; None before the first row."""
+    if seen.mean is None:
+        return None
+    return Measurement(
+        value=scale.from_unit(seen.mean),
+        low=scale.from_unit(min(seen.low, seen.mean)),
+        high=scale.from_unit(max(seen.high, seen.mean)),
+        confidence=1 - seen.alpha,
+        rows=seen.rows,
+        method=f"empirical-Bernstein confidence sequence, {AT_ALL_TIMES}",
+    )
+
+
+def over_time(
+    values: Floats, *, confidence: float, scale: Scale | None = None, rows: int | None = None
+) -> Measurement:
+    """The mean of *values*, shape (n,) with n > 0, in the order in which they became known, for any number of looks.
+
+    The intervals of all n hold together with probability *confidence*. Where the expected value
+    moves they are for the weighted average so far.
+
+    Raises:
+        ValueError: A value lies outside of *scale*, by default [0, 1].
+    """
+    scale = scale or Scale()
+    seen = measured_so_far(
+        extend(ConfidenceSequence(alpha=1 - confidence), (values - scale.low) / scale.width), scale
+    )
+    assert seen is not None
+    return replace(
+        seen, confidence=confidence, rows=len(values) if rows is None else rows, relevant=len(values)
     )

@@ -11,14 +11,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 from geartrain.domain.finding import Measurement
-from geartrain.stats.bounded import ConfidenceSequence, Scale, extend
-
-#: The word in a finding's method by which a reader knows that its interval may be looked at any time.
-AT_ALL_TIMES = "at all times at once"
 
 
 def difference(one: Measurement, two: Measurement) -> Measurement:
@@ -75,31 +68,6 @@ def quotient(one: Measurement, two: Measurement) -> Measurement | None:
     )
 
 
-def over_time(
-    values: NDArray[np.float64], *, confidence: float, scale: Scale | None = None, rows: int | None = None
-) -> Measurement:
-    """The mean of *values*, shape (n,) with n > 0, in the order in which they became known, for any number of looks.
-
-    The interval is a confidence sequence (`bounded.ConfidenceSequence`): those of all n hold together with
-    probability *confidence*. Where the expected value moves it is for the weighted average so far.
-
-    Raises:
-        ValueError: A value lies outside of *scale*, by default [0, 1].
-    """
-    scale = scale or Scale()
-    seen = extend(ConfidenceSequence(alpha=1 - confidence), (values - scale.low) / scale.width)
-    mean = float(values.mean())
-    return Measurement(
-        value=mean,
-        low=min(mean, scale.from_unit(seen.low)),
-        high=max(mean, scale.from_unit(seen.high)),
-        confidence=confidence,
-        rows=len(values) if rows is None else rows,
-        relevant=len(values),
-        method=f"empirical-Bernstein confidence sequence, {AT_ALL_TIMES}",
-    )
-
-
 def apart(one: Measurement, two: Measurement) -> Measurement:
     """|one - two|, whose ends hold whenever both intervals do (a union bound), whatever their dependence.
 
@@ -124,7 +92,7 @@ def alike(one: Measurement, two: Measurement) -> Measurement | None:
     if larger <= 0 or smaller < 0 or one.low < 0 or two.low < 0:
         return None
     low = min(a.low / b.high for a, b in ((one, two), (two, one)) if b.high > 0)
-    high = min(1.0, *(a.high / b.low for a, b in ((one, two), (two, one)) if b.low > 0), 1.0)
+    high = min([1.0, *(a.high / b.low for a, b in ((one, two), (two, one)) if b.low > 0)])
     return Measurement(
         value=smaller / larger,
         low=min(smaller / larger, low),
