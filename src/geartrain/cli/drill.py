@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from geartrain.cli.answer import Answer, answering
-from geartrain.cli.options import loaded, product_option, seed_option
-from geartrain.cli.replay import DAY_S, history_files
+from geartrain.cli.options import history_option, loaded, product_option, seed_option
+from geartrain.cli.replay import DAY_S, builds_in_memory, history_files
 from geartrain.cli.telling import quieten, teller
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @product_option
-@click.option(
-    "--source", "sources", multiple=True, metavar="NAME=FILE", help="The history of a source; once for each."
-)
+@history_option
 @click.option(
     "--live-after",
     "live_after",
@@ -105,13 +103,8 @@ def drill(
 
 def run_drill(product: Product, files: dict[str, Path], terms: DrillTerms, *, told: Teller) -> Exercise:
     """Drill in stores that live in memory."""
-    from geartrain.adapters.workflows import MemoryWorkflows
-    from geartrain.engine.bench import Builder
-    from geartrain.engine.building import build
     from geartrain.engine.drilling import drill as drilled
-    from geartrain.engine.replaying import BUILD
     from geartrain.engine.workspace import Workspace
-    from geartrain.ports.workflow import Steps
     from geartrain.release.keys import new_key
     from geartrain.testing.blobs import MemoryBlobs
     from geartrain.testing.lake import MemoryLake
@@ -134,11 +127,6 @@ def run_drill(product: Product, files: dict[str, Path], terms: DrillTerms, *, to
         ledger, lake, blobs = MemoryLedger(), MemoryLake(), MemoryBlobs()
         space = opened(ledger, lake, blobs)
         calm = replace(product, contract=replace(product.contract, retraining=None))
-        builder = Builder(workspace=space, product=calm, clock_ns=time.perf_counter_ns, timings=100)
-
-        def plan(steps: Steps, arguments: dict[str, object]) -> object:
-            return build(builder, steps, arguments)
-
         return drilled(
             space,
             calm,
@@ -146,7 +134,7 @@ def run_drill(product: Product, files: dict[str, Path], terms: DrillTerms, *, to
             terms,
             # Blobs are named by their content: what one drill adds does not change another.
             copied=lambda _: opened(ledger.copy(), lake.copy(), blobs),
-            workflows=MemoryWorkflows({BUILD: plan}),
+            workflows=builds_in_memory(space, calm, timings=100),
             clock_ns=time.perf_counter_ns,
             teller=told,
         )

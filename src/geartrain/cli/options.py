@@ -34,6 +34,10 @@ product_option = click.option(
     help="The product's folder.",
 )
 
+history_option = click.option(
+    "--source", "sources", multiple=True, metavar="NAME=FILE", help="The history of a source; once for each."
+)
+
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Decides every chance.")
 
 

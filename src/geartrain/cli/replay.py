@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING
 import click
 
 from geartrain.cli.answer import Answer, answering
-from geartrain.cli.options import loaded, moment_of, product_option, seed_option, settings, workspace_option
+from geartrain.cli.options import (
+    history_option,
+    loaded,
+    moment_of,
+    product_option,
+    seed_option,
+    settings,
+    workspace_option,
+)
 from geartrain.cli.telling import quieten, teller
 
 if TYPE_CHECKING:
+    from geartrain.adapters.workflows import MemoryWorkflows
     from geartrain.documents.report_nouns import ProductSection
     from geartrain.engine.products import Product
     from geartrain.engine.replaying import Replayed, ReplayTerms
@@ -28,9 +37,7 @@ DAY_S = 86_400.0
 @click.command()
 @workspace_option
 @product_option
-@click.option(
-    "--source", "sources", multiple=True, metavar="NAME=FILE", help="The history of a source; once for each."
-)
+@history_option
 @click.option(
     "--live-after",
     "live_after",
@@ -142,33 +149,39 @@ def run_replay(
 
     With *beside*, the workspace is kept as it is and the product must be new to it.
     """
-    from geartrain.adapters.workflows import MemoryWorkflows
-    from geartrain.engine.bench import Builder
-    from geartrain.engine.building import build
-    from geartrain.engine.replaying import BUILD
     from geartrain.engine.replaying import replay as lived
-    from geartrain.ports.workflow import Steps
     from geartrain.wiring import Settings, open_workspace
 
     if root.exists() and not beside:
         shutil.rmtree(root)
     space = open_workspace(Settings(root=root))
-    builder = Builder(workspace=space, product=product, clock_ns=time.perf_counter_ns, timings=400)
-
-    def plan(steps: Steps, arguments: dict[str, object]) -> object:
-        return build(builder, steps, arguments)
-
     with quieten():
         done = lived(
             space,
             product,
             files,
             terms,
-            workflows=MemoryWorkflows({BUILD: plan}),
+            workflows=builds_in_memory(space, product, timings=400),
             clock_ns=time.perf_counter_ns,
             teller=told,
         )
     return space, done
+
+
+def builds_in_memory(space: Workspace, product: Product, *, timings: int) -> MemoryWorkflows:
+    """The workflow that builds a release, run at once and kept nowhere, as a replay runs it."""
+    from geartrain.adapters.workflows import MemoryWorkflows
+    from geartrain.engine.bench import Builder
+    from geartrain.engine.building import build
+    from geartrain.engine.replaying import BUILD
+    from geartrain.ports.workflow import Steps
+
+    builder = Builder(workspace=space, product=product, clock_ns=time.perf_counter_ns, timings=timings)
+
+    def plan(steps: Steps, arguments: dict[str, object]) -> object:
+        return build(builder, steps, arguments)
+
+    return MemoryWorkflows({BUILD: plan})
 
 
 def totals_of(done: Replayed) -> dict[str, float]:
