@@ -27,6 +27,7 @@ from geartrain.domain.finding import Measurement
 from geartrain.domain.incident import LossSplit
 from geartrain.domain.prediction import Floats
 from geartrain.stats.intervals import normal_quantile
+from geartrain.stats.ranking import auc
 
 #: Fewer rows on one side are not split.
 FEWEST = 200
@@ -81,7 +82,10 @@ def cross_fit(before: Floats, losses: Floats, after: Floats, *, seed: int, folds
         expected_before=mu_before,
         expected_after=mu_after,
         weights=odds / odds.mean(),
-        apart=_auc(current_before, current_after),
+        apart=auc(
+            np.concatenate([current_before, current_after]),
+            np.repeat([False, True], [len(before), len(after)]),
+        ).value,
     )
 
 
@@ -197,11 +201,3 @@ def _predicted(model: Any, rows: Floats) -> Floats:
         if hasattr(model, "predict_proba"):
             return np.asarray(model.predict_proba(rows), dtype=np.float64)[:, 1]
         return np.asarray(model.predict(rows), dtype=np.float64)
-
-
-def _auc(lower: Floats, upper: Floats) -> float:
-    """P(a value of *upper* lies above one of *lower*), ties half."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(np.concatenate([lower, upper]))[len(lower) :]
-    return float((ranks.sum() - len(upper) * (len(upper) + 1) / 2) / (len(lower) * len(upper)))
