@@ -6,7 +6,7 @@ import ctypes
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +21,24 @@ ClockNs = Callable[[], int]
 
 WARM_UP = 20
 COPIES = 4
+TURNS = 20
 BATCH_ROWS = 4_096
 #: A batch is timed until this much time has passed, so that one hiccup is not the answer.
 BATCH_NS = 50_000_000
 
 
 def measure(content: bytes, matrix: Matrix, *, clock: ClockNs, repeats: int = 2_000) -> Speed:
+    """Time one model as `measure_all` does."""
+    return measure_all([content], matrix, clock=clock, repeats=repeats)[0]
+
+
+def measure_all(
+    contents: Sequence[bytes], matrix: Matrix, *, clock: ClockNs, repeats: int = 2_000
+) -> tuple[Speed, ...]:
     """Time single rows of *matrix* one after the other, then batches; encoding features is not included.
 
+    The models take turns, `TURNS` of them, so that what else the machine does falls on all alike:
+    timed one after the other, the last would be called slow for a neighbour's work.
     Memory is what loading the model and answering once added to this process, the mean of
     `COPIES` held at once after free memory went back to the system (else a model could
     hide in what an earlier one left), and never less than the artifact itself.
@@ -41,32 +51,46 @@ def measure(content: bytes, matrix: Matrix, *, clock: ClockNs, repeats: int = 2_
     import onnxruntime  # noqa: F401  (its own memory is the server's, not the model's)
 
     rows = np.ascontiguousarray(matrix, dtype=np.float32)
+    loaded = [_loaded(content, rows) for content in contents]
+    singles = [rows[i : i + 1] for i in range(min(len(rows), 256))]
+    for model, _ in loaded:
+        for i in range(WARM_UP):
+            model.predict(singles[i % len(singles)])
+    times = np.empty((len(loaded), repeats))
+    for turn in np.array_split(np.arange(repeats), min(TURNS, repeats)):
+        for place, (model, _) in enumerate(loaded):
+            for i in turn.tolist():
+                row = singles[i % len(singles)]
+                begun = clock()
+                model.predict(row)
+                times[place, i] = clock() - begun
+    return tuple(
+        _speed(model, rows, took / 1e3, size_bytes=len(content), memory_bytes=memory, clock=clock)
+        for content, (model, memory), took in zip(contents, loaded, times, strict=True)
+    )
+
+
+def _loaded(content: bytes, rows: Matrix) -> tuple[OnnxModel, int]:
+    """The model, and the memory that it takes."""
     _return_free_memory()
     before = resident_bytes()
     copies = [OnnxModel(content) for _ in range(COPIES)]
     for copy in copies:
         copy.predict(rows[:1])
-    memory = max((resident_bytes() - before) // COPIES, len(content))
-    model = copies[0]
-    del copies
-    singles = [rows[i : i + 1] for i in range(min(len(rows), 256))]
-    for i in range(WARM_UP):
-        model.predict(singles[i % len(singles)])
-    times = np.empty(repeats)
-    for i in range(repeats):
-        row = singles[i % len(singles)]
-        begun = clock()
-        model.predict(row)
-        times[i] = clock() - begun
-    times /= 1e3
-    half, rare = quantile_interval(times, 0.5), quantile_interval(times, 0.99)
+    return copies[0], max((resident_bytes() - before) // COPIES, len(content))
+
+
+def _speed(
+    model: OnnxModel, rows: Matrix, times_us: Floats, *, size_bytes: int, memory_bytes: int, clock: ClockNs
+) -> Speed:
+    half, rare = quantile_interval(times_us, 0.5), quantile_interval(times_us, 0.99)
     return Speed(
-        p50_us=float(np.quantile(times, 0.5)),
-        p99_us=float(np.quantile(times, 0.99)),
+        p50_us=float(np.quantile(times_us, 0.5)),
+        p99_us=float(np.quantile(times_us, 0.99)),
         rows_per_s=_throughput(model, rows, clock),
-        size_bytes=len(content),
-        memory_bytes=memory,
-        repeats=repeats,
+        size_bytes=size_bytes,
+        memory_bytes=memory_bytes,
+        repeats=len(times_us),
         p50_low_us=half[0],
         p50_high_us=half[1],
         p99_low_us=rare[0],

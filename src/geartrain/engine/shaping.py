@@ -11,7 +11,7 @@ import numpy as np
 from geartrain.compression.budgeting import budget_findings
 from geartrain.compression.choosing import Choice, Measured, choose, worst_change
 from geartrain.compression.export import to_onnx
-from geartrain.compression.measuring import measure
+from geartrain.compression.measuring import measure_all
 from geartrain.compression.parity import parity
 from geartrain.compression.paths import ServingPath, measure_paths
 from geartrain.compression.rechoosing import matched
@@ -19,7 +19,7 @@ from geartrain.compression.variants import REFERENCE, Variant, variants
 from geartrain.domain.clause import Parameter, Stage
 from geartrain.domain.digest import digest_bytes
 from geartrain.domain.events import ModelTrained, TrialRecorded, VariantMeasured
-from geartrain.domain.model import ModelVersion, Pool
+from geartrain.domain.model import ModelVersion, Pool, Speed
 from geartrain.domain.prediction import Floats
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.wire import decode, encode
@@ -85,6 +85,13 @@ def shape(builder: Builder, document: Document) -> Document:
     )
     rules = _rules(rule, made, examples)
     about_rows: dict[object, object] = {}
+    # What would be served is asked, not the model that it was made of: it may answer otherwise.
+    speeds = measure_all(
+        [one.onnx for one in made],
+        examples.matrix[:TIMED_ROWS],
+        clock=builder.clock_ns,
+        repeats=builder.timings,
+    )
     measured = [
         _measured(
             builder,
@@ -95,6 +102,7 @@ def shape(builder: Builder, document: Document) -> Document:
             made[0],
             examples,
             rule,
+            speeds[place],
             about_rows=about_rows,
             now=now,
         )
@@ -200,14 +208,11 @@ def _measured(
     reference: Variant,
     examples: Examples,
     reference_rule: DecisionRule,
+    speed: Speed,
     *,
     about_rows: dict[object, object],
     now: datetime,
 ) -> Measured:
-    # What would be served is asked, not the model that it was made of: it may answer otherwise.
-    speed = measure(
-        variant.onnx, examples.matrix[:TIMED_ROWS], clock=builder.clock_ns, repeats=builder.timings
-    )
     evidence = evidence_of(builder, bench, rule, document, Pool.SELECT, variant.answers)
     report = evaluate(
         evidence,
