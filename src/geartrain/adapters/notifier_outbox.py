@@ -130,6 +130,6 @@ def text(
         else "Began: nobody can say",
     ]
     if incident.cost_per_day is not None:
-        lines.append(f"Costs a day beyond what is tolerated: {money(incident.cost_per_day)}")
+        lines.append(f"Costs a day, more than before: {money(incident.cost_per_day)}")
     lines += ["", "What was noticed:", *(f"- {one.message}" for one in incident.signals), "", incident.id]
     return "\n".join(lines)
