@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from geartrain.domain.expression import parse
 from geartrain.domain.incident import Segment
 from geartrain.monitoring.segments import cases_of, dearer_segments, grown_segments, in_words
 
@@ -34,6 +35,9 @@ def test_the_corner_that_costs_more_is_told_in_words():
     assert "`amount` is above 1" in found[0].words
     assert found[0].more.low > 1.5
     assert "more than expected" in in_words(found, currency="EUR")
+    columns = {name: features[name].to_numpy() for name in ("amount", "channel")}
+    said = parse(found[0].where).evaluate(columns, rows=features.height).astype(bool)
+    assert abs(int(said.sum()) - found[0].rows) <= 0.01 * found[0].rows
 
 
 def test_missing_values_are_a_question():
@@ -45,7 +49,7 @@ def test_missing_values_are_a_question():
         cases_of(features), np.random.default_rng(3).normal(0, 0.3, 4000) + unknown, seed=1
     )
 
-    assert [one.words for one in found] == ["`income` is missing"]
+    assert [(one.words, one.where) for one in found] == [("`income` is missing", "")]
 
 
 def test_what_grew_is_told_with_both_shares():

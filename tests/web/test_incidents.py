@@ -1,5 +1,6 @@
 """Incidents: the owner acts and ends them, everybody reads and writes down."""
 
+import html
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,8 @@ from geartrain.domain.contract import Cause
 from geartrain.domain.events import IncidentClosed, IncidentNoted, IncidentOpened, RetrainingAsked
 from geartrain.domain.incident import FirstAction, Incident, Signal
 from geartrain.domain.roles import Role
+from geartrain.engine.adopted import read_contract_text
+from geartrain.engine.contract_changes import open_proposals
 from geartrain.engine.retraining_live import person_asking
 
 AT = "/products/shop/incidents"
@@ -88,3 +91,39 @@ def test_an_incident_ends_with_what_was_learned(team, opened):
     assert (view["open"], view["ended"][0]["ended"]) == ([], "the holiday; next year we know")
     owner.act(f"{at}/close", reason="twice")
     assert "not open" in owner.said()
+
+
+def test_an_incident_opens_the_form_of_a_proposal_filled_in(team):
+    """The page links what it suggests; form, preview and proposal carry the change and the incident's name."""
+    signal = Signal(
+        kind="nulls", about="device", measure="share", size=0.4, evidence=1e4, since=None, rows=90,
+        message="`device` is missing in 40 %",
+    )  # fmt: skip
+    incident = Incident(
+        id="incident-nulls", product="shop", cause=Cause.COLUMN, owner=Role.ENGINEERING, opened_at=team.now,
+        began_at=None, message=signal.message, first_action=FirstAction.REPAIR_COLUMN, signals=(signal,),
+    )  # fmt: skip
+    team.workspace.record("shop", [IncidentOpened(incident=incident)], now=team.now)
+    browser = team.signed_in(team.holder("engineering"))
+    assert "What the contract could learn from it" in browser.page(f"{AT}/{incident.id}")
+    (draft,) = browser.twin(f"{AT}/{incident.id}")["drafts"]
+    assert draft["words"] == "refuse rows without `device`"
+    form = browser.twin(draft["address"])
+    leaves = {f"leaf-{one['name']}": one["value"] for one in form["leaves"]}
+    assert leaves["leaf-required"] == "true"
+    assert "incident incident-nul (column)" in form["reason"]
+    shown = browser.act("/products/shop/promise/preview", path=form["path"], reason=form["reason"], **leaves)
+    assert shown.status_code == 200
+    text = html.unescape(shown.text.split('<textarea name="text" hidden>')[1].split("</textarea>")[0])
+    browser.act("/products/shop/promise/propose", text=text, reason=form["reason"])
+    (proposal,) = open_proposals(team.workspace, "shop")
+    (field,) = [
+        one
+        for one in read_contract_text(team.workspace.blobs.get(proposal.text).decode())
+        .data.source("visits")
+        .fields
+        if one.name == "device"
+    ]
+    assert field.required
+    assert proposal.reason == form["reason"]
+    assert browser.get(f"/products/shop/promise/propose?incident={incident.id}&draft=2").status_code == 404

@@ -1,14 +1,15 @@
-"""`geartrain contract`: check, show, compare, pull."""
+"""`geartrain contract`: check, show, compare, propose, pull."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from geartrain.cli.answer import Answer, answering
-from geartrain.cli.options import opened, product_option, workspace_option
+from geartrain.cli.options import loaded, moment_of, now_option, opened, product_option, workspace_option
 from geartrain.domain.digest import short
 
 path_argument = click.argument("path", type=click.Path(path_type=Path), default=Path())
@@ -16,7 +17,7 @@ path_argument = click.argument("path", type=click.Path(path_type=Path), default=
 
 @click.group()
 def contract() -> None:
-    """Check, show, compare or pull contracts. PATH is a product.yaml or its folder."""
+    """Check, show, compare, propose or pull contracts. PATH is a product.yaml or its folder."""
 
 
 @contract.command()
@@ -91,6 +92,68 @@ def diff(before: Path, after: Path) -> Answer:
         ok=not change.changes,
         result={"changes": change.changes, "must_sign": change.must_sign},
         text=describe(change),
+    )
+
+
+@contract.command()
+@product_option
+@workspace_option
+@click.option("--incident", "id_", required=True, help="The incident that the change follows from.")
+@click.option("--draft", "place", type=click.IntRange(min=1), help="Propose this one of the drafts.")
+@click.option("--as", "person", help="Who proposes it, with --draft.")
+@now_option
+@answering
+def propose(
+    folder: Path,
+    workspace: Path | None,
+    id_: str,
+    place: int | None,
+    person: str | None,
+    now: datetime | None,
+) -> Answer:
+    """Say what an incident suggests to change in the contract; with --draft, propose it to the team.
+
+    A proposal changes nothing by itself: those who own what changes sign it in the room.
+    """
+    from geartrain.contract.diff import describe
+    from geartrain.engine import contract_changes
+    from geartrain.engine.incident_drafts import incident_drafts
+    from geartrain.release.answers import Refusal
+
+    product, space, moment = loaded(folder), opened(workspace), moment_of(now)
+    drafts = incident_drafts(space, product.name, id_)
+    result: dict[str, object] = {"incident": id_, "drafts": drafts, "proposal": None}
+    if place is None:
+        lines = [
+            line
+            for number, one in enumerate(drafts, start=1)
+            for line in (
+                f"{number}. {one.words}",
+                *(f"   {said}" for said in describe(one.change).splitlines()),
+            )
+        ]
+        text = "\n".join(lines) if lines else f"nothing in the contract follows from incident {id_}"
+        return Answer(schema="contract-propose/1", ok=bool(drafts), result=result, text=text)
+    if person is None:
+        raise click.UsageError("who proposes it? say --as PERSON")
+    if place > len(drafts):
+        raise click.BadParameter(f"there are {len(drafts)} drafts", param_hint="--draft")
+    draft = drafts[place - 1]
+    made = contract_changes.propose(
+        space, product.name, text=draft.text, reason=draft.reason, person=person, now=moment
+    )
+    if isinstance(made, Refusal):
+        return Answer(
+            schema="contract-propose/1",
+            ok=False,
+            result={**result, "refused": made.reason},
+            text=f"not proposed: {made.reason}; {made.do}",
+        )
+    return Answer(
+        schema="contract-propose/1",
+        ok=True,
+        result={**result, "proposal": made.id},
+        text=f"proposed as {short(made.id)}: {draft.words}\n{describe(draft.change)}",
     )
 
 

@@ -90,6 +90,7 @@ class Segment:
         share: Of the cases since the change.
         before: Of the cases before it; None where that was not compared.
         more: How much more one of these cases costs than was to be expected of it; None where not known.
+        where: The same as an expression over columns; empty where the language cannot say it.
     """
 
     words: str
@@ -97,6 +98,7 @@ class Segment:
     share: float
     before: float | None = None
     more: Measurement | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ leaf's number is not the luck that made the tree choose it.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def dearer_segments(cases: Cases, excess: Floats, *, seed: int) -> tuple[Segment
     """
     leaves = _leaves(cases, excess, seed=seed)
     found = []
-    for words, all_rows, honest in leaves:
+    for path, all_rows, honest in leaves:
         values = excess[honest]
         if len(values) < 2:
             continue
@@ -123,7 +124,13 @@ def dearer_segments(cases: Cases, excess: Floats, *, seed: int) -> tuple[Segment
             method="half that the tree did not see",
         )
         share = float(all_rows.mean())
-        segment = Segment(words=words, rows=int(all_rows.sum()), share=share, more=more)
+        segment = Segment(
+            words=_path_in_words(path),
+            where=_path_as_expression(path),
+            rows=int(all_rows.sum()),
+            share=share,
+            more=more,
+        )
         found.append((-share * mean, segment))
     return tuple(one for _, one in sorted(found, key=lambda pair: pair[0])[:MOST])
 
@@ -134,7 +141,7 @@ def grown_segments(cases: Cases, current: Mask, *, seed: int) -> tuple[Segment, 
     if not current.any() or current.all():
         return ()
     found = []
-    for words, all_rows, honest in _leaves(cases, current.astype(np.float64), seed=seed, balanced=current):
+    for path, all_rows, honest in _leaves(cases, current.astype(np.float64), seed=seed, balanced=current):
         inside = np.bincount(current[honest], minlength=2)
         then, now = np.bincount(current[_honest_half(len(current), seed)], minlength=2)
         if min(then, now) == 0:
@@ -144,7 +151,14 @@ def grown_segments(cases: Cases, current: Mask, *, seed: int) -> tuple[Segment, 
         if share < GREW * before or share - before <= normal_quantile(0.5 + CONFIDENCE / 2) * spread:
             continue
         rows = int((all_rows & current).sum())
-        found.append((before - share, Segment(words=words, rows=rows, share=share, before=before)))
+        segment = Segment(
+            words=_path_in_words(path),
+            where=_path_as_expression(path),
+            rows=rows,
+            share=share,
+            before=before,
+        )
+        found.append((before - share, segment))
     return tuple(one for _, one in sorted(found, key=lambda pair: pair[0])[:MOST])
 
 
@@ -168,8 +182,8 @@ def in_words(segments: Sequence[Segment], *, currency: str = "") -> str:
 
 def _leaves(
     cases: Cases, target: Floats, *, seed: int, balanced: Mask | None = None
-) -> list[tuple[str, Mask, NDArray[np.int64]]]:
-    """Each leaf in words, with all its rows and those of the half that the tree did not see."""
+) -> list[tuple[Path, Mask, NDArray[np.int64]]]:
+    """The way to each leaf, with all its rows and those of the half that the tree did not see."""
     rows = len(target)
     if rows < 4 * FEWEST or cases.matrix.shape[1] == 0:
         return []
@@ -187,9 +201,9 @@ def _leaves(
     ).fit(filled[~outside], target[~outside], sample_weight=weights)
     everyone = np.arange(rows, dtype=np.int64)
     return [
-        (words, _mask(rows, held), held[outside[held]])
+        (path, _mask(rows, held), held[outside[held]])
         for held, path in _grown(tree.tree_, cases.questions, filled, target, outside, everyone, node=0)
-        if (words := _path_in_words(path))
+        if path
     ]
 
 
@@ -283,6 +297,28 @@ def _path_in_words(path: Path) -> str:
         elif any(not question.value for question in no) and low is None and high is None:
             words.append(f"`{name}` is known")
     return " and ".join(words)
+
+
+def _path_as_expression(path: Path) -> str:
+    """The path in the language of the contract's `where`, with the words' own numbers; empty where it asks for missing values.
+
+    >>> _path_as_expression(((Question(column="age", number=True), 41.26, True),))
+    '`age` > 41.3'
+    """
+    told = []
+    for question, cut, above in path:
+        column = f"`{question.column}`"
+        if "`" in question.column:
+            return ""
+        if question.number:
+            told.append(f"{column} {'>' if above else '<='} {_number(cut).replace(',', '')}")
+        elif question.value:
+            told.append(
+                f"{column} {'==' if above else '!='} {json.dumps(question.value, ensure_ascii=False)}"
+            )
+        else:
+            return ""
+    return " and ".join(dict.fromkeys(told))
 
 
 def _number(value: float) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from geartrain.contract.diff import describe
 from geartrain.domain.contract import Cause
 from geartrain.domain.incident import FirstAction, Signal
 from geartrain.domain.roles import Role
 from geartrain.engine import incidents
 from geartrain.engine.bench import currency_of
+from geartrain.engine.incident_drafts import incident_drafts
 from geartrain.engine.incidents import Case, Note
 from geartrain.errors import PageMissing
 from geartrain.monitoring.explaining import behind
+from geartrain.web.addresses import address
 from geartrain.web.pages.standing import contract_of
 from geartrain.web.paging import Action, Denied, Done, Download, Outcome, Page
 from geartrain.web.room import Asked
@@ -56,12 +59,26 @@ class IncidentsView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DraftLine:
+    """A change of the contract that an incident suggests.
+
+    Attributes:
+        address: The form in which it is proposed, filled in.
+    """
+
+    words: str
+    meaning: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentView:
     """One incident, from the first sign to the write-up.
 
     Attributes:
         mine: Whether the visitor holds the role that owns the cause.
         behind: What is known of cases, parts of the cost and the model's side, a line each.
+        drafts: Changes of the contract that it suggests.
         by_itself: Whether the first action is one that geartrain takes when it is told to.
     """
 
@@ -76,6 +93,7 @@ class IncidentView:
     notes: tuple[Note, ...]
     closed_by: str
     mine: bool
+    drafts: tuple[DraftLine, ...]
 
 
 def incidents_view(asked: Asked) -> IncidentsView:
@@ -110,6 +128,20 @@ def incident_view(asked: Asked) -> IncidentView:
         notes=found.notes,
         closed_by=found.closed_by,
         mine=line.mine,
+        drafts=tuple(
+            DraftLine(
+                words=one.words,
+                meaning=describe(one.change),
+                address=address(
+                    f"/products/{asked.product}/promise/propose",
+                    incident=found.incident.id,
+                    draft=str(place),
+                ),
+            )
+            for place, one in enumerate(
+                incident_drafts(asked.workspace, asked.product, found.incident.id), start=1
+            )
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from geartrain.domain.roles import Role
 from geartrain.engine import contract_changes as changes
 from geartrain.engine.adopted import contract_once_in_force, read_contract_text, text_in_force
 from geartrain.engine.contract_changes import Consequence, Proposal, Remark
+from geartrain.engine.incident_drafts import incident_drafts
 from geartrain.errors import ContractInvalid, ContractUnreadable, PageMissing, Problem
 from geartrain.release.answers import Refusal
 from geartrain.web.addresses import address
@@ -133,8 +134,10 @@ class ProposalsView:
 
 
 def edit_view(asked: Asked) -> EditView:
-    """The form for a clause (`?clause=`), for a new plausibility clause (`?add=`), or for the whole text."""
+    """The form for a clause (`?clause=`), a new one (`?add=`), an incident's draft (`?incident=`), or the text."""
     contract, text = contract_of(asked), _text(asked)
+    if "incident" in asked.query:
+        return _drafted(asked, text)
     named, added = asked.query.get("clause", ""), asked.query.get("add", "")
     if added:
         leaves = tuple(
@@ -157,6 +160,26 @@ def edit_view(asked: Asked) -> EditView:
         sentence=promise_in_words(clause) if clause else "",
         leaves=leaves_of(text, path) if named else None,
         text=text,
+    )
+
+
+def _drafted(asked: Asked, text: str) -> EditView:
+    """The form with what an incident suggests filled in; the visitor may change it before the team sees it."""
+    drafts = incident_drafts(asked.workspace, asked.product, asked.query["incident"])
+    told = asked.query.get("draft", "1")
+    place = int(told) if told.isascii() and told.isdigit() and len(told) < 4 else 0
+    if not 1 <= place <= len(drafts):
+        raise PageMissing("this incident suggests no such change", found=told[:64])
+    draft = drafts[place - 1]
+    standing = {one.name: one.value for one in leaves_of(text, draft.path) or ()}
+    leaves = {**standing, **dict(draft.values)}
+    return EditView(
+        clause="",
+        path=draft.path,
+        sentence="",
+        leaves=tuple(Leaf(name=name, value=value) for name, value in leaves.items()),
+        text=text,
+        reason=draft.reason[:_LONGEST_WORDS],
     )
 
 
