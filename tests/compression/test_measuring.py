@@ -9,12 +9,12 @@ from geartrain.compression.measuring import measure_all
 
 
 def _busy_until(calls: int) -> Callable[[], int]:
-    """A clock by which an answer takes 10 us while the machine is busy, and 1 us after so many readings."""
+    """A clock by which an answer takes 10 ms while the machine is busy, and 1 ms after so many readings."""
     said = {"calls": 0, "now": 0}
 
     def clock() -> int:
         said["calls"] += 1
-        said["now"] += 10_000 if said["calls"] < calls else 1_000
+        said["now"] += 10_000_000 if said["calls"] < calls else 1_000_000
         return said["now"]
 
     return clock
