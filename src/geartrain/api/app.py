@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, Final
 
+import msgspec
 from opentelemetry.trace import Tracer
 
 from geartrain.api.bodies import (
@@ -29,7 +29,7 @@ from geartrain.api.doors import Doors, scope_of
 from geartrain.api.errors import JSON, OUR_BUG, Refusal, Reply, inference_reply_to, reply_to
 from geartrain.api.inference import InferenceRoute
 from geartrain.api.logs import quiet_logger
-from geartrain.api.metrics import Others, ServingMetrics
+from geartrain.api.metrics import Count, Others, ServingMetrics, Spread
 from geartrain.api.rsgi import RsgiAsked, RsgiProtocol, RsgiScope, by_asgi
 from geartrain.api.tracing import request_span, trace_id_of
 from geartrain.domain.accounts import Scope as AccessScope
@@ -111,6 +111,8 @@ class Application:
         self.in_flight = 0
         self._is_told = bool(logger.is_enabled_for(logging.INFO))
         self._turn = 0
+        #: The counts of each route and status, so that they are looked for once.
+        self._cells: dict[tuple[str, int], tuple[Count, Spread]] = {}
         self._control: App = control_plane(host, self.metrics, admission, bodies)
         self._decisions = DecisionRoute(host, self.metrics, admission, bodies=bodies, rows=rows)
         self.inference = InferenceRoute(host, admission, bodies=bodies, rows=rows)
@@ -184,7 +186,7 @@ class Application:
             return None
         if call.is_asked:
             timing = (b"server-timing", call.server_timing())
-            return replace(reply, headers=(*reply.headers, timing))
+            return msgspec.structs.replace(reply, headers=(*reply.headers, timing))
         return reply
 
     async def _traced(self, handler: Handler, call: Call, asked: Asked) -> Reply:
@@ -199,14 +201,15 @@ class Application:
         return reply
 
     async def _reply(self, handler: Handler, call: Call, asked: Asked) -> Reply:
-        style = inference_reply_to if handler is self.inference else reply_to
         try:
             if self.doors is not None:
                 await self.doors.admit(asked, AccessScope.DECIDE)
-            return await handler(call, _posted(asked))
+            _require_post(asked)
+            return await handler(call, asked)
         except (GeartrainError, Refusal) as error:
             self.metrics.refused.labels(call.route, error.code).inc()
             call.note(error=error.code)
+            style = inference_reply_to if handler is self.inference else reply_to
             if isinstance(error, GeartrainError) and style(error).status >= 500:
                 self.logger.warning("refused", route=call.route, reason=str(error))
             return style(error)
@@ -244,8 +247,15 @@ class Application:
 
     def _count(self, call: Call, reply: Reply) -> None:
         seconds = perf_counter() - call.started
-        self.metrics.requests.labels(call.route, str(reply.status)).inc()
-        self.metrics.duration.labels(call.route).observe(seconds)
+        cells = self._cells.get((call.route, reply.status))
+        if cells is None:
+            cells = self._cells[call.route, reply.status] = (
+                self.metrics.requests.labels(call.route, str(reply.status)),
+                self.metrics.duration.labels(call.route),
+            )
+        requests, duration = cells
+        requests.inc()
+        duration.observe(seconds)
         if call.is_timed:
             for stage, took in call.stages():
                 self.metrics.stages.labels(stage).observe(took)
@@ -298,10 +308,10 @@ def _place_of(path: str) -> tuple[str, str, str | None] | None:
             return None
 
 
-def _posted(asked: Asked) -> Asked:
-    if asked.method == "POST":
-        return asked
-    raise Refusal(405, "http.method-not-allowed", "this route takes POST", headers=((b"allow", b"POST"),))
+def _require_post(asked: Asked) -> None:
+    if asked.method != "POST":
+        allowed = ((b"allow", b"POST"),)
+        raise Refusal(405, "http.method-not-allowed", "this route takes POST", headers=allowed)
 
 
 _JSON_ONLY: Final = [("content-type", "application/json")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from threading import local
 from typing import Any, Final, Protocol
-from weakref import WeakKeyDictionary
 
 from geartrain.api.errors import Refusal
 
@@ -181,19 +181,19 @@ class _Deadlines:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._until: dict[asyncio.Task[object], float] = {}
         self._past: set[asyncio.Task[object]] = set()
         self._is_looking = False
 
     def enter(self, within_s: float) -> asyncio.Task[object]:
         """The running task may wait for *within_s* from now on."""
-        task = asyncio.current_task(self._loop)
+        task = asyncio.current_task(self.loop)
         assert task is not None, "requests are answered in tasks"
-        self._until[task] = self._loop.time() + within_s
+        self._until[task] = self.loop.time() + within_s
         if not self._is_looking:
             self._is_looking = True
-            self._loop.call_later(min(within_s / 4, 1.0), self._look)
+            self.loop.call_later(min(within_s / 4, 1.0), self._look)
         return task
 
     def leave(self, task: asyncio.Task[object]) -> None:
@@ -206,7 +206,7 @@ class _Deadlines:
         return task in self._past
 
     def _look(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         self._is_looking = bool(self._until)
         late = [task for task, until in self._until.items() if until <= now]
         for task in late:
@@ -214,17 +214,18 @@ class _Deadlines:
             task.cancel()
         if self._is_looking:
             soonest = min(self._until.values(), default=now + 1.0) - now
-            self._loop.call_later(min(max(soonest, 0.02), 1.0), self._look)
+            self.loop.call_later(min(max(soonest, 0.02), 1.0), self._look)
 
 
-_HELD: WeakKeyDictionary[asyncio.AbstractEventLoop, _Deadlines] = WeakKeyDictionary()
+#: A thread runs one loop at a time.
+_HELD = local()
 
 
 def _deadlines() -> _Deadlines:
     loop = asyncio.get_running_loop()
-    held = _HELD.get(loop)
-    if held is None:
-        held = _HELD[loop] = _Deadlines(loop)
+    held: _Deadlines | None = getattr(_HELD, "deadlines", None)
+    if held is None or held.loop is not loop:
+        held = _HELD.deadlines = _Deadlines(loop)
     return held
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from geartrain.api.bodies import Asked, BodyLimits, require_json, require_plain
 from geartrain.api.calls import Call
 from geartrain.api.decisions import MOST_ROWS_AT_ONCE, RowLimits, admit
 from geartrain.api.errors import Refusal, Reply
+from geartrain.api.plain_answers import LABEL, PROBABILITIES, VALUE, plain_answers
 from geartrain.api.tensors import (
     InferReply,
     InferRequest,
@@ -40,18 +41,17 @@ from geartrain.serving.runtime import Matrix, Served
 
 JSON_LENGTH = "inference-header-content-length"
 FEATURES = "features"
-PROBABILITIES = "probabilities"
-LABEL = "label"
-VALUE = "value"
 
 _DECODER = msgspec.json.Decoder(InferRequest)
 _PLAIN = msgspec.json.Decoder(PlainRequest)
 _ENCODER = msgspec.json.Encoder()
 _NO_WISHES = InferRequest(inputs=[])
+#: Up to so many rows the numbers of all requests of a batch are turned into one table together.
+_FEW_ROWS: Final = 8
 
 
-#: A query's answers: the values of each row, and the place of each row's largest.
-Answers = tuple[list[list[float]], Sequence[int]]
+#: A query's answers: the values row by row in one list, and the place of each row's largest.
+Answers = tuple[list[float], Sequence[int]]
 
 
 class _Query:
@@ -70,8 +70,6 @@ class _Query:
 
     def parts(self, most: int) -> Sequence[_Query]:
         """The query cut into some of at most *most* rows."""
-        if self.rows <= most:
-            return (self,)
         step = len(self.served.columns) if isinstance(self.values, list) else 1
         return [
             _Query(
@@ -107,7 +105,10 @@ def served_version(host: ServingHost, model: str, version: str | None) -> Served
     Raises:
         ModelUnknown: No such model, or no such version of it.
     """
-    lane = lane_of(host, model)
+    return _version(lane_of(host, model), version)
+
+
+def _version(lane: Lane, version: str | None) -> Served:
     if version is None:
         return lane.champion
     for _, served in lane.served:
@@ -159,12 +160,12 @@ class InferenceRoute:
             GeartrainError: Nothing was inferred.
             Refusal: The same, where HTTP has the reason.
         """
-        served = served_version(self._host, call.subject, call.version)
-        promised_s = lane_of(self._host, call.subject).promised_s
+        lane = lane_of(self._host, call.subject)
+        served = _version(lane, call.version)
         split = _split_at(asked)
         body = await asked.body(most=self._bodies.inference, within_s=self._bodies.read_s)
         call.mark("read")
-        admit(self._admission, promised_s)
+        admit(self._admission, lane.promised_s)
         try:
             query = self._plain(served, body) if split is None else None
             if query is None:
@@ -189,8 +190,9 @@ class InferenceRoute:
             GeartrainError: Nothing was inferred.
             Refusal: The server is busy.
         """
-        served = served_version(self._host, call.subject, call.version)
-        admit(self._admission, lane_of(self._host, call.subject).promised_s)
+        lane = lane_of(self._host, call.subject)
+        served = _version(lane, call.version)
+        admit(self._admission, lane.promised_s)
         try:
             request, binary = read()
             matrix = self._matrix(served, read_tensors(request, binary))
@@ -199,17 +201,18 @@ class InferenceRoute:
             call.mark("infer")
         finally:
             self._admission.leave(perf_counter())
-        return served, request, _wanted(served, request, *_joined(answers))
+        return served, request, _wanted(served, request, *answers)
 
-    async def _inferred(self, query: _Query) -> Sequence[Answers]:
-        """What the model says about a query, in the parts that it was cut into."""
-        queries = query.parts(MOST_ROWS_AT_ONCE)
+    async def _inferred(self, query: _Query) -> Answers:
+        """What the model says about a query; a large one is cut into parts that others may get between."""
         batcher = self._batcher_of_loop()
-        for part in queries:
+        if query.rows <= MOST_ROWS_AT_ONCE:
+            batcher.submit(query)
+            return await query.future
+        parts = query.parts(MOST_ROWS_AT_ONCE)
+        for part in parts:
             batcher.submit(part)
-        if len(queries) == 1:
-            return [await queries[0].future]
-        return await asyncio.gather(*(part.future for part in queries))
+        return _joined(await asyncio.gather(*(part.future for part in parts)))
 
     def _plain(self, served: Served, body: bytes) -> _Query | None:
         """The query of a request that is as most are, or None where it is not."""
@@ -226,7 +229,11 @@ class InferenceRoute:
             and len(one.data) == rows * width
             and FEATURES not in served.columns
         )
-        return _Query(served, _request_of(request), one.data, rows) if fits else None
+        if not fits:
+            return None
+        # Many numbers are turned while they are still in the processor's cache; few wait for company.
+        values = one.data if rows <= _FEW_ROWS else _narrow(one.data).reshape(rows, width)
+        return _Query(served, _request_of(request), values, rows)
 
     def _any(self, served: Served, body: bytes, split: int | None) -> _Query:
         """The query of any request of the protocol.
@@ -301,16 +308,23 @@ class InferenceRoute:
 
 def _run(queries: Sequence[_Query]) -> None:
     """One model call for each release among *queries*; every query gets an answer."""
-    groups: dict[int, list[_Query]] = {}
-    for query in queries:
-        groups.setdefault(id(query.served), []).append(query)
     try:
-        for group in groups.values():
+        for group in _by_release(queries):
             _run_group(group)
     finally:
         for query in queries:
             if not query.future.done():
                 query.future.set_exception(RuntimeError("the batch was not inferred"))
+
+
+def _by_release(queries: Sequence[_Query]) -> Sequence[Sequence[_Query]]:
+    first = queries[0].served
+    if all(query.served is first for query in queries):
+        return (queries,)
+    groups: dict[int, list[_Query]] = {}
+    for query in queries:
+        groups.setdefault(id(query.served), []).append(query)
+    return tuple(groups.values())
 
 
 def _run_group(group: Sequence[_Query]) -> None:
@@ -326,13 +340,14 @@ def _run_group(group: Sequence[_Query]) -> None:
         for query in group:
             _run_group([query])
         return
-    values = answers.tolist()
+    width = answers.shape[1]
+    values = answers.ravel().tolist()
     best = answers.argmax(axis=1).tolist() if served.task.has_classes else ()
     start = 0
     for query in group:
         end = start + query.rows
         if not query.future.done():
-            query.future.set_result((values[start:end], best[start:end]))
+            query.future.set_result((values[start * width : end * width], best[start:end]))
         start = end
 
 
@@ -346,17 +361,24 @@ def _table(group: Sequence[_Query], width: int) -> Matrix:
     if all(type(query.values) is list for query in group):
         for query in group:
             flat += query.values
-        with np.errstate(over="ignore"):
-            table = np.array(flat, dtype=np.float32).reshape(-1, width)
-        if not np.isfinite(table).all():
-            raise _too_large()
-        return table
-    return np.concatenate(
-        [
-            _table([query], width) if type(query.values) is list else np.asarray(query.values)
-            for query in group
-        ]
-    )
+        return _narrow(flat).reshape(-1, width)
+    tables = [
+        _table([query], width) if type(query.values) is list else np.asarray(query.values) for query in group
+    ]
+    return tables[0] if len(tables) == 1 else np.concatenate(tables)
+
+
+def _narrow(values: list[float]) -> Matrix:
+    """Numbers in the model's 32 bits, in one row.
+
+    Raises:
+        RequestInvalid: One is too large for them.
+    """
+    with np.errstate(over="ignore"):
+        narrow = np.fromiter(values, dtype=np.float32, count=len(values))
+    if not np.isfinite(narrow).all():
+        raise _too_large()
+    return narrow
 
 
 def _split_at(asked: Asked) -> int | None:
@@ -389,11 +411,11 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
-def _reply(model: str, served: Served, request: InferRequest, answers: Sequence[Answers]) -> Reply:
-    rows, best = answers[0] if len(answers) == 1 else _joined(answers)
+def _reply(model: str, served: Served, request: InferRequest, answers: Answers) -> Reply:
+    values, best = answers
     if not request.outputs and not request.parameters:
-        return _plain_reply(model, served, request, rows, best)
-    tensors = _wanted(served, request, rows, best)
+        return Reply(status=200, body=plain_answers(model, served).write(values, best, name=request.id))
+    tensors = _wanted(served, request, values, best)
     asked = {one.name: one.parameters for one in request.outputs}
     all_binary = request.parameters.get("binary_data_output") is True
     outputs: list[TensorOutput] = []
@@ -426,14 +448,14 @@ def _reply(model: str, served: Served, request: InferRequest, answers: Sequence[
 
 
 def _wanted(
-    served: Served, request: InferRequest, rows: list[list[float]], best: Sequence[int]
+    served: Served, request: InferRequest, flat: list[float], best: Sequence[int]
 ) -> dict[str, Tensor]:
     """The outputs that the client wants, all of them where it names none.
 
     Raises:
         RequestInvalid: There is no output of that name.
     """
-    values = np.array(rows, dtype=np.float64)
+    values = np.array(flat, dtype=np.float64).reshape(-1, len(served.outputs))
     offered: dict[str, Tensor]
     if served.task.has_classes:
         names = np.array(served.outputs, dtype=object)
@@ -448,31 +470,8 @@ def _wanted(
 
 
 def _joined(answers: Sequence[Answers]) -> Answers:
-    rows = [row for part, _ in answers for row in part]
-    return rows, [place for _, part in answers for place in part]
-
-
-def _plain_reply(
-    model: str, served: Served, request: InferRequest, rows: list[list[float]], best: Sequence[int]
-) -> Reply:
-    """Every output as JSON: what a client gets that asks for nothing else."""
-    flat = rows[0] if len(rows) == 1 else [value for row in rows for value in row]
-    if served.task.has_classes:
-        names = served.outputs
-        outputs = [
-            TensorOutput(name=PROBABILITIES, datatype="FP64", shape=[len(rows), len(names)], data=flat),
-            TensorOutput(
-                name=LABEL, datatype="BYTES", shape=[len(rows)], data=[names[place] for place in best]
-            ),
-        ]
-    else:
-        outputs = [TensorOutput(name=VALUE, datatype="FP64", shape=[len(rows)], data=flat)]
-    return Reply(
-        status=200,
-        body=_ENCODER.encode(
-            InferReply(model_name=model, model_version=served.release, outputs=outputs, id=request.id)
-        ),
-    )
+    values = [value for part, _ in answers for value in part]
+    return values, [place for _, part in answers for place in part]
 
 
 def _request_of(plain: PlainRequest) -> InferRequest:

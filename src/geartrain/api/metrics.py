@@ -43,20 +43,26 @@ class Others(Protocol):
         """What the others had counted when they last published."""
 
 
-class _Count:
+class Count:
+    """One counter's value for one set of labels."""
+
     __slots__ = ("value",)
 
     def __init__(self) -> None:
         self.value = 0.0
 
     def inc(self, by: float = 1.0) -> None:
+        """Count *by* more."""
         self.value += by
 
     def cells(self) -> list[float]:
+        """The value alone."""
         return [self.value]
 
 
-class _Spread:
+class Spread:
+    """One histogram's buckets for one set of labels."""
+
     __slots__ = ("buckets", "total")
 
     def __init__(self) -> None:
@@ -64,10 +70,12 @@ class _Spread:
         self.total = 0.0
 
     def observe(self, seconds: float) -> None:
+        """Count one duration."""
         self.buckets[bisect_left(BUCKETS_S, seconds)] += 1
         self.total += seconds
 
     def cells(self) -> list[float]:
+        """The buckets, then the sum."""
         return [*self.buckets, self.total]
 
 
@@ -76,13 +84,13 @@ class Counter:
 
     def __init__(self, name: str, text: str, *labels: str) -> None:
         self.name, self.text, self.label_names = name, text, labels
-        self.held: dict[Labels, _Count] = {}
+        self.held: dict[Labels, Count] = {}
 
-    def labels(self, *values: str) -> _Count:
+    def labels(self, *values: str) -> Count:
         """The count for these label values."""
         found = self.held.get(values)
         if found is None:
-            found = self.held[values] = _Count()
+            found = self.held[values] = Count()
         return found
 
     def family(self, cells: Mapping[Labels, Sequence[float]]) -> Metric:
@@ -98,13 +106,13 @@ class Histogram:
 
     def __init__(self, name: str, text: str, *labels: str) -> None:
         self.name, self.text, self.label_names = name, text, labels
-        self.held: dict[Labels, _Spread] = {}
+        self.held: dict[Labels, Spread] = {}
 
-    def labels(self, *values: str) -> _Spread:
+    def labels(self, *values: str) -> Spread:
         """The durations for these label values."""
         found = self.held.get(values)
         if found is None:
-            found = self.held[values] = _Spread()
+            found = self.held[values] = Spread()
         return found
 
     def family(self, cells: Mapping[Labels, Sequence[float]]) -> Metric:
