@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from geartrain.compression.choosing import choose
 from geartrain.domain.clause import Parameter
 from geartrain.domain.events import TrialRecorded
 from geartrain.domain.model import ModelVersion, Pool
 from geartrain.domain.wire import decode
-from geartrain.engine import building
+from geartrain.engine import building, shaping
 from geartrain.engine.bench import Builder, bench_of, fitted_of
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.ingesting import Door
@@ -26,6 +27,12 @@ MODEL = """
 from geartrain.training.recipe import recipe
 
 model = recipe("lightgbm", fixed={"n_estimators": 60, "num_leaves": 12, "learning_rate": 0.1})
+"""
+
+NET = """
+from geartrain.training.recipe import recipe
+
+model = recipe("torch", fixed={"hidden": 16, "depth": 2, "epochs": 12, "learning_rate": 0.01})
 """
 
 
@@ -85,8 +92,8 @@ def contract(**more):
 def trained(memory, product, now):
     """A function that ingests the loans and trains; answers the builder and the run's document."""
 
-    def run(**more):
-        space, made = memory(), product(contract(**more), model=MODEL)
+    def run(model=MODEL, **more):
+        space, made = memory(), product(contract(**more), model=model)
         adopt(space, made, now=now, actor="Ann")
         Door(space, made.contract).take("rows", loans(), content=b"loans", now=now)
         builder = Builder(workspace=space, product=made, clock_ns=time.perf_counter_ns, timings=40)
@@ -159,3 +166,48 @@ def test_the_chosen_variant_is_named_by_what_it_is(trained):
     assert served.columns == model.encoding.columns
     assert model.variant == ("" if done["variant"] == "reference" else done["variant"])
     assert done["format"] == "fp32"
+
+
+def released(builder, document):
+    """The bundle that the last steps make of a compressed run, checked as a server checks it."""
+    proposed = building.propose(builder, Plain(), document)
+    return load_bundle(builder.workspace, proposed["release"])
+
+
+def test_a_student_becomes_a_release_like_any_other(trained, monkeypatch):
+    """Where a student is chosen, it is the student that is judged on the sealed rows, bundled and loaded again."""
+
+    def the_student(measured, **more):
+        kept = [one for one in measured if one is measured[0] or one.name.startswith("distilled-")]
+        return choose(kept, **{**more, "margin": 100.0, "most_bytes": None})
+
+    monkeypatch.setattr(shaping, "choose", the_student)
+    builder, document = trained()
+    done = building.compress(builder, Plain(), {**document, "thorough": True})
+    assert done["variant"].startswith("distilled-")
+    loaded = released(builder, done)
+    model = decode(builder.workspace.blobs.get(done["model_noun"]), ModelVersion)
+    assert dict(model.params)[DISTILLED] is True
+    matrix = bench_of(builder, document).examples(Pool.SELECT).matrix
+    student = fitted_of(
+        builder, document, bench_of(builder, document), {**done["settings"], **dict(model.params)}
+    )
+    served = OnnxModel(loaded.onnx).predict(matrix).of("yes")
+    assert np.abs(served - student.predict(matrix).of("yes")).max() < 1e-5
+
+
+def test_a_net_becomes_a_release_that_needs_no_torch(trained):
+    """A net goes through the same steps; its bundle answers by ONNX Runtime alone, as the net itself would."""
+    pytest.importorskip("onnxscript", reason="the extra torch is not installed")
+    pytest.importorskip("torch", reason="the extra torch is not installed")
+    builder, document = trained(model=NET)
+    done = building.compress(builder, Plain(), document)
+    loaded = released(builder, done)
+    assert loaded.native is None
+    bench = bench_of(builder, document)
+    matrix = bench.examples(Pool.SELECT).matrix
+    served = OnnxModel(loaded.onnx).predict(matrix).of("yes")
+    if done["variant"] == "reference":
+        net = fitted_of(builder, document, bench, {})
+        assert np.abs(served - net.predict(matrix).of("yes")).max() < 1e-5
+    assert ((served > 0.5) == (bench.examples(Pool.SELECT).truth == 1)).mean() > 0.8

@@ -211,17 +211,19 @@ def whole_net(
 
 
 def torch_or_refused() -> Any:
-    """PyTorch.
+    """PyTorch, with what writes its nets as graphs: without that a net would be taught and could not be released.
 
     Raises:
-        TrainingImpossible: It is not installed.
+        TrainingImpossible: One of them is not installed.
     """
     try:
+        import onnxscript  # noqa: F401 - torch.onnx.export asks for it at the very end
         import torch
     except ImportError as error:
         raise TrainingImpossible(
-            "a neural net needs PyTorch, which is not installed",
+            "a neural net needs PyTorch and onnxscript, which are not both installed",
             where="model.py",
+            found=str(error),
             hint="install the extra: geartrain[torch]",
         ) from error
     return torch
