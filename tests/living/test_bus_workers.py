@@ -26,9 +26,9 @@ NAME = "shop"
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serving(root: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     ready = root.with_name(f"ready-{time.monotonic_ns()}")
-    arguments = ["serve", "-w", str(root), "--port", "0", "--ready-file", str(ready)]
+    arguments = ["serve", "-w", str(root), "--port", "0", "--ready-file", str(ready), *more]
     process = subprocess.Popen(
         [sys.executable, "-m", "geartrain", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -47,27 +47,53 @@ def until(condition: Callable[[], object], *, within_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def test_the_bus_of_two_servers_counts_each_event_once(the_shop):
-    """Nothing is set or started: both read the workspace's own bus in turn, and the death of one loses and doubles nothing."""
-    bus = open_bus(Settings(root=the_shop.root), publish=True)
-    sent = 0
+class Clicks:
+    """Clicks on the workspace's bus, and what of them is in the lake."""
 
-    def publish(count: int) -> None:
-        nonlocal sent
+    def __init__(self, the_shop) -> None:
+        self.shop = the_shop
+        self.bus = open_bus(Settings(root=the_shop.root), publish=True)
+        self.sent = 0
+
+    def publish(self, count: int) -> None:
         moment = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
         rows = [
             {"click_id": f"b{number}", "visitor": f"w{number % 7}", "weight": 1.0, "at": moment}
-            for number in range(sent, sent + count)
+            for number in range(self.sent, self.sent + count)
         ]
-        sent += count
-        bus.publish(
+        self.sent += count
+        self.bus.publish(
             topic_of(NAME),
             [(row["visitor"], json.dumps({"source": "clicks", "row": row}).encode()) for row in rows],
         )
 
-    def arrived() -> Counter[str]:
-        held = frame_of(the_shop.workspace().lake.scan(table_of(NAME, "clicks"), columns=("click_id",)))
+    def arrived(self) -> Counter[str]:
+        held = frame_of(self.shop.workspace().lake.scan(table_of(NAME, "clicks"), columns=("click_id",)))
         return Counter(one for one in held["click_id"].to_list() if one.startswith("b"))
+
+
+def test_the_workers_of_one_server_share_its_bus_and_do_not_outlive_it(the_shop):
+    """`serve --workers 2`: each event once in the lake; where the supervisor is killed the workers drain and leave the port."""
+    clicks = Clicks(the_shop)
+    with serving(the_shop.root, "--workers", "2") as (supervisor, url):
+        clicks.publish(100)
+        until(lambda: len(clicks.arrived()) == clicks.sent)
+        supervisor.kill()
+        supervisor.wait()
+        until(lambda: not _answers(url))
+        assert set(clicks.arrived().values()) == {1}
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/live", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_the_bus_of_two_servers_counts_each_event_once(the_shop):
+    """Nothing is set or started: both read the workspace's own bus in turn, and the death of one loses and doubles nothing."""
+    clicks = Clicks(the_shop)
 
     def taken() -> int:
         stored = the_shop.workspace().history(NAME)
@@ -76,23 +102,23 @@ def test_the_bus_of_two_servers_counts_each_event_once(the_shop):
 
     before = taken()
     with serving(the_shop.root) as (first, _), serving(the_shop.root) as (second, _):
-        publish(40)
-        until(lambda: len(arrived()) == sent)
+        clicks.publish(40)
+        until(lambda: len(clicks.arrived()) == clicks.sent)
         lock = next(the_shop.root.glob("bus.db.*.lock"))
         reader = int(lock.read_text())
         assert reader in {first.pid, second.pid}
-        publish(400)
-        until(lambda: len(arrived()) > 40)
+        clicks.publish(400)
+        until(lambda: len(clicks.arrived()) > 40)
         os.kill(reader, signal.SIGKILL)
-        publish(40)
-        until(lambda: len(arrived()) == sent)
+        clicks.publish(40)
+        until(lambda: len(clicks.arrived()) == clicks.sent)
         assert int(lock.read_text()) == ({first.pid, second.pid} - {reader}).pop()
-        publish(7)
-        until(lambda: len(arrived()) == sent)
+        clicks.publish(7)
+        until(lambda: len(clicks.arrived()) == clicks.sent)
         # A row lies in the lake before its delivery stands in the ledger, which is what a state is built from.
-        until(lambda: taken() - before >= sent)
+        until(lambda: taken() - before >= clicks.sent)
 
-    assert set(arrived().values()) == {1}
+    assert set(clicks.arrived().values()) == {1}
     living = build_host(Settings(root=the_shop.root), tell=print)
     living.look()
     lane = living.host.lane(NAME)
@@ -101,8 +127,8 @@ def test_the_bus_of_two_servers_counts_each_event_once(the_shop):
     records = answer(lane, [Ask(rows=rows, ids=names, keys=names)], datetime.now(UTC))
     place = next(i for i, one in enumerate(lane.champion.columns) if "count_7d" in one)
     living.end()
-    assert sum(one.features[place] for given in records for one in given) == sent
-    bus.close()
+    assert sum(one.features[place] for given in records for one in given) == clicks.sent
+    clicks.bus.close()
 
 
 def test_an_idempotency_key_is_known_to_every_worker_and_after_a_restart(the_shop):

@@ -15,7 +15,7 @@ from threading import Barrier, Thread
 import pytest
 
 from geartrain.cli.main import run
-from geartrain.domain.events import ContractAdopted, SignedOff, StageEntered
+from geartrain.domain.events import ContractAdopted, ReleaseProposed, RolledBack, SignedOff, StageEntered
 from geartrain.domain.release import ReleaseStage
 from geartrain.domain.roles import Role
 from geartrain.engine import releasing
@@ -139,15 +139,16 @@ def test_a_sign_off_that_races_a_contract_change_is_decided_again(the_shop):
     assert len(_events(the_shop, SignedOff)) == before
 
 
-_PROMOTER = """
+_KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from geartrain.engine import releasing
+from geartrain.domain.roles import Role
 from geartrain.engine.products import load_product
 from geartrain.wiring import Settings, open_workspace
 
-root, folder, release, place = sys.argv[1:]
+root, folder, release, place, command = sys.argv[1:]
 space, product = open_workspace(Settings(root=Path(root))), load_product(Path(folder))
 real = space.ledger.append
 
@@ -158,16 +159,23 @@ def append(*arguments, **more):
     os.kill(os.getpid(), signal.SIGKILL)
 
 space.ledger.append = append
-releasing.promote(space, product.contract, release=release, now=datetime(2026, 4, 1, tzinfo=UTC))
+contract, now = product.contract, datetime(2026, 4, 1, tzinfo=UTC)
+match command:
+    case "promote":
+        releasing.promote(space, contract, release=release, now=now)
+    case "roll_back":
+        releasing.roll_back(space, contract, reason="worse", now=now)
+    case "sign":
+        person = contract.holders(Role.SCIENCE)[0]
+        releasing.sign(space, contract, release=release, role=Role.SCIENCE, person=person, now=now, reason="again")
 """
 
 
-@pytest.mark.parametrize("place", ["before", "after"])
-def test_a_promotion_that_is_killed_happened_or_did_not(the_shop, place):
-    """SIGKILL before or after the event is written: it is there whole or not at all, and the same command ends it."""
-    before = len(_went_live(the_shop))
+def _killed_at(the_shop, place, command, release):
+    """Do *command* in a process that is killed before or after its event is written."""
+    told = [str(the_shop.root), str(the_shop.folder), release, place, command]
     killed = subprocess.run(
-        [sys.executable, "-c", _PROMOTER, str(the_shop.root), str(the_shop.folder), the_shop.second, place],
+        [sys.executable, "-c", _KILLED, *told],
         capture_output=True,
         text=True,
         timeout=120,
@@ -175,6 +183,13 @@ def test_a_promotion_that_is_killed_happened_or_did_not(the_shop, place):
         env=dict(os.environ),
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_promotion_that_is_killed_happened_or_did_not(the_shop, place):
+    """SIGKILL before or after the event is written: it is there whole or not at all, and the same command ends it."""
+    before = len(_went_live(the_shop))
+    _killed_at(the_shop, place, "promote", the_shop.second)
     space = the_shop.workspace()
     expected = the_shop.first if place == "before" else the_shop.second
     assert releasing.releases(space, "shop").champion == expected
@@ -183,6 +198,44 @@ def test_a_promotion_that_is_killed_happened_or_did_not(the_shop, place):
 
     assert releasing.accepted(again)
     assert _went_live(the_shop)[before:] == [the_shop.second]
+    assert space.ledger.verify() == len(space.history("shop"))
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_roll_back_that_is_killed_happened_or_did_not(the_shop, place):
+    """The traffic is where the history says, and asked again it goes back once."""
+    contract = the_shop.product.contract
+    space = the_shop.workspace()
+    assert releasing.accepted(releasing.promote(space, contract, release=the_shop.second, now=NOW))
+    _killed_at(the_shop, place, "roll_back", "")
+    expected = the_shop.second if place == "before" else the_shop.first
+    assert releasing.releases(space, "shop").champion == expected
+    releasing.roll_back(space, contract, reason="worse", to=the_shop.first, now=NOW)
+    assert releasing.releases(space, "shop").champion == the_shop.first
+    assert len(_events(the_shop, RolledBack)) == 1
+    assert space.ledger.verify() == len(space.history("shop"))
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_signature_that_is_killed_was_given_or_was_not(the_shop, place):
+    """A name stands under a release whole or not at all, and signing again gives no second one."""
+    contract = the_shop.product.contract
+    earlier = next(
+        one.release for one in _events(the_shop, ReleaseProposed) if one.release.id == the_shop.second
+    )
+    unsigned = replace(earlier, evidence="0" * 64)
+    proposed = ReleaseProposed(id=unsigned.id, release=unsigned)
+    the_shop.workspace().ledger.append(stream_of("shop"), [proposed], at=NOW, actor="Sam Cole")
+    signed = len(_events(the_shop, SignedOff))
+    person = contract.holders(Role.SCIENCE)[0]
+    _killed_at(the_shop, place, "sign", unsigned.id)
+    assert len(_events(the_shop, SignedOff)) == signed + (place == "after")
+    space = the_shop.workspace()
+    again = releasing.sign(
+        space, contract, release=unsigned.id, role=Role.SCIENCE, person=person, now=NOW, reason="again"
+    )
+    assert releasing.accepted(again), again
+    assert len(_events(the_shop, SignedOff)) == signed + 1
     assert space.ledger.verify() == len(space.history("shop"))
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -250,12 +251,21 @@ def _held_for_grpc(wanted: Serving) -> AbstractContextManager[object]:
 
 
 def _work(wanted: Serving, ready_file: Path, counts: Path, *, introduces: bool) -> None:
-    """One worker's life."""
+    """One worker's life; it does not outlive the process that started it."""
+    Thread(target=_end_with_parent, daemon=True).start()
     try:
         _serve_alone(wanted, ready_file=ready_file, counts=counts, introduces=introduces)
     except GeartrainError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
+
+
+def _end_with_parent() -> None:
+    """Drain and end where the parent was killed: nobody would replace this worker, or end it."""
+    parent = parent_process()
+    assert parent is not None, "a worker is started by another process"
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def nothing_is_live(problems: dict[str, str]) -> ReleaseUnknown:
