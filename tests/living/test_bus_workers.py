@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 
 from geartrain.domain.events import BatchIngested
 from geartrain.engine.bus_door import topic_of
@@ -26,11 +27,14 @@ NAME = "shop"
 
 
 @contextmanager
-def serving(root: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serving(root: Path, *more: str, bus: str = "") -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     ready = root.with_name(f"ready-{time.monotonic_ns()}")
     arguments = ["serve", "-w", str(root), "--port", "0", "--ready-file", str(ready), *more]
     process = subprocess.Popen(
-        [sys.executable, "-m", "geartrain", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "geartrain", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **({"GEARTRAIN_BUS_URL": bus} if bus else {})},
     )
     try:
         until(lambda: ready.exists() or process.poll() is not None)
@@ -50,9 +54,9 @@ def until(condition: Callable[[], object], *, within_s: float = 60.0) -> None:
 class Clicks:
     """Clicks on the workspace's bus, and what of them is in the lake."""
 
-    def __init__(self, the_shop) -> None:
+    def __init__(self, the_shop, bus: str = "") -> None:
         self.shop = the_shop
-        self.bus = open_bus(Settings(root=the_shop.root), publish=True)
+        self.bus = open_bus(Settings(root=the_shop.root, bus_url=bus), publish=True)
         self.sent = 0
 
     def publish(self, count: int) -> None:
@@ -128,6 +132,25 @@ def test_the_bus_of_two_servers_counts_each_event_once(the_shop):
     place = next(i for i, one in enumerate(lane.champion.columns) if "count_7d" in one)
     living.end()
     assert sum(one.features[place] for given in records for one in given) == clicks.sent
+    clicks.bus.close()
+
+
+def test_two_servers_share_the_partitions_of_kafka(the_shop):
+    """Both read one consumer group's share; one leaves, the other takes over: each event once in the lake."""
+    kafka = pytest.importorskip("confluent_kafka", reason="needs the extra `kafka`")
+    cluster = kafka.Producer({"test.mock.num.brokers": 1})
+    brokers = cluster.list_topics(timeout=10).brokers.values()
+    bus = f"kafka://{','.join(f'{one.host}:{one.port}' for one in brokers)}"
+    clicks = Clicks(the_shop, bus)
+    clicks.publish(20)
+    with serving(the_shop.root, bus=bus) as (first, _), serving(the_shop.root, bus=bus):
+        clicks.publish(200)
+        until(lambda: len(clicks.arrived()) == clicks.sent)
+        first.terminate()
+        first.wait(60)
+        clicks.publish(50)
+        until(lambda: len(clicks.arrived()) == clicks.sent)
+        assert set(clicks.arrived().values()) == {1}
     clicks.bus.close()
 
 
