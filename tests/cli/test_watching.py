@@ -74,6 +74,10 @@ def live(tiny: Path, shell: Shell) -> tuple[Path, str]:
         shell(tiny, "release", "sign", "--role", role, "--as", person, "--now", now)
     assert shell(tiny, "release", "promote", "--now", now).code == 0
     release = shell(tiny, "release", "list", "--json").document["result"]["champion"]
+    past = shell(tiny, "release", "history", "champion", "--json").document["result"]
+    assert past["release"] == release
+    assert [one["actor"] for one in past["steps"]][1:5] == list(team.values())
+    assert past["steps"][-1]["what"].startswith(f"release {release[:12]} entered live")
     return tiny, release
 
 

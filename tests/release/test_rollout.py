@@ -11,6 +11,7 @@ from geartrain.domain.release import ReleaseStage
 from geartrain.domain.roles import Role
 from geartrain.release.answers import Accepted, Refusal
 from geartrain.release.commands import propose, sign, waive
+from geartrain.release.past import steps_of
 from geartrain.release.rollout import abort, enter, previous_champion, promote, roll_back
 from geartrain.release.state import live_at
 
@@ -291,3 +292,18 @@ def test_live_at_answers_for_every_time(made) -> None:
     assert live_at(desk.state, first).release == a
     assert live_at(desk.state, second - timedelta(microseconds=1)).release == a
     assert (live_at(desk.state, second).release, live_at(desk.state, second).since) == (b, second)
+
+
+def test_what_happened_to_a_release_is_told_in_order(made):
+    """Its own steps, all of them, and nothing that is about another release; a roll-back belongs to both ends."""
+    desk = opened(made)
+    first = whole_way(desk, offer(made, desk, "a"))
+    second = whole_way(desk, offer(made, desk, "b"))
+    back(desk)
+    of_first, of_second = steps_of(desk.recorded, release=first), steps_of(desk.recorded, release=second)
+    kinds = ["ReleaseProposed", *["SignedOff"] * 4, *["StageEntered"] * 3, "RolledBack"]
+    assert [type(one.event).__name__ for one in of_second] == kinds
+    assert [type(one.event).__name__ for one in of_first] == kinds
+    everything = steps_of(desk.recorded)
+    assert len(everything) == len(of_first) + len(of_second) - 1
+    assert [one.position for one in everything] == sorted(one.position for one in everything)

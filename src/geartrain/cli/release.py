@@ -19,6 +19,7 @@ from geartrain.cli.options import (
     product_option,
     workspace_option,
 )
+from geartrain.cli.release_past import history, live_at, resolved
 from geartrain.domain.digest import short
 from geartrain.domain.roles import Role
 from geartrain.release import answers
@@ -41,6 +42,10 @@ def release() -> None:
 
     RELEASE is an id or its beginning, `champion`, `challenger` or `latest`.
     """
+
+
+release.add_command(history)
+release.add_command(live_at)
 
 
 @release.command(name="list")
@@ -80,7 +85,7 @@ def show(workspace: Path | None, folder: Path, release_name: str, now: datetime 
 
     product = loaded(folder)
     state = releases(opened(workspace), product.name)
-    record = state.record(_resolved(state, release_name))
+    record = state.record(resolved(state, release_name))
     if record is None:
         raise click.UsageError("no such release")
     findings = evidence(state, record) or ()
@@ -120,7 +125,7 @@ def sign(
     from geartrain.engine import releasing
 
     product, space = loaded(folder), opened(workspace)
-    name = _resolved(releasing.releases(space, product.name), release_name)
+    name = resolved(releasing.releases(space, product.name), release_name)
     answer = releasing.sign(
         space,
         product.contract,
@@ -159,7 +164,7 @@ def waive(
     from geartrain.engine import releasing
 
     product, space, moment = loaded(folder), opened(workspace), moment_of(now)
-    name = _resolved(releasing.releases(space, product.name), release_name)
+    name = resolved(releasing.releases(space, product.name), release_name)
     days = _DAYS.fullmatch(until.strip())
     ends = moment + timedelta(days=int(days[1])) if days else Moment().convert(until, None, None)
     answer = releasing.waive(
@@ -192,7 +197,7 @@ def promote(
 
     product, space, moment = loaded(folder), opened(workspace), moment_of(now)
     state = releasing.releases(space, product.name)
-    name = _resolved(state, release_name)
+    name = resolved(state, release_name)
     record = state.record(name)
     step = next_step(product.contract, record) if record and state.champion else None
     if step is None:
@@ -243,36 +248,9 @@ def abort(
     from geartrain.engine import releasing
 
     product, space = loaded(folder), opened(workspace)
-    name = _resolved(releasing.releases(space, product.name), release_name)
+    name = resolved(releasing.releases(space, product.name), release_name)
     answer = releasing.abort(space, product.contract, release=name, reason=reason, now=moment_of(now))
     return _told(answer, f"{short(name)} was taken out of its rollout")
-
-
-@release.command(name="live-at")
-@workspace_option
-@product_option
-@click.argument("time", type=Moment())
-@answering
-def live_at(workspace: Path | None, folder: Path, time: datetime) -> Answer:
-    """What was live at TIME, since when, and who had approved it."""
-    from geartrain.engine.releasing import releases
-    from geartrain.release.state import live_at as asked
-
-    product = loaded(folder)
-    answer = asked(releases(opened(workspace), product.name), time)
-    if answer.release is None or answer.since is None:
-        text = f"nothing was live at {time:%Y-%m-%d %H:%M} UTC; the fallback rule decided"
-    else:
-        text = (
-            f"{answer.release}\nlive since {answer.since:%Y-%m-%d %H:%M} UTC,"
-            f" approved by {', '.join(answer.approved_by) or 'nobody'}"
-        )
-        text += "".join(
-            f"\nwaived: {one.clause} until {one.expires_at:%Y-%m-%d}: {one.reason}" for one in answer.waivers
-        )
-    return Answer(
-        schema="release-live-at/1", ok=answer.release is not None, result={"live": answer}, text=text
-    )
 
 
 @release.command()
@@ -334,7 +312,7 @@ def edge(workspace: Path | None, folder: Path, release_name: str, target: Path) 
     from geartrain.release.directory import write_directory
 
     product, space = loaded(folder), opened(workspace)
-    name = _resolved(releases(space, product.name), release_name)
+    name = resolved(releases(space, product.name), release_name)
     files = edge_files(load_bundle(space, name))
     write_directory(target, files)
     size = sum(len(one) for one in files.values())
@@ -378,7 +356,7 @@ def export(
     from geartrain.release.directory import write_directory
 
     product, space = loaded(folder), opened(workspace)
-    name = _resolved(releases(space, product.name), release_name)
+    name = resolved(releases(space, product.name), release_name)
     files = bundle_files(space, name)
     write_directory(target, files)
     signature: Path | None = None
@@ -412,15 +390,6 @@ def _signer(model_key: Path | None, *, identity: str, issuer: str) -> Signer:
     if model_key is None and identity and issuer:
         return ByIdentity(identity=identity, issuer=issuer)
     raise click.UsageError("say who must have signed: --model-key, or --identity with --issuer")
-
-
-def _resolved(state: object, name: str) -> str:
-    from geartrain.release.state import ReleaseState
-
-    assert isinstance(state, ReleaseState)
-    if name == "latest" and state.records:
-        return state.records[-1].id
-    return state.resolve(name)
 
 
 def _told(answer: answers.Answer, done: str) -> Answer:
