@@ -51,7 +51,10 @@ def test_a_binary_decision_names_its_classes_negative_first(complete: str) -> No
     assert decision.capacity is not None
     assert (decision.capacity.most, decision.capacity.period_s) == (4, 86_400.0)
     assert decision.abstain is not None
-    assert decision.abstain.most_missing == 0.2
+    assert (decision.abstain.most_missing, decision.abstain.most_outside) == (0.2, None)
+    wider = parse(complete.replace("most_missing: 20 %", "most_outside: 10 %")).decision.abstain
+    assert wider is not None
+    assert (wider.most_missing, wider.most_outside) == (None, 0.1)
     assert decision.abstain.cost == "30"
 
 

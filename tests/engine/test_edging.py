@@ -56,7 +56,18 @@ ODD = (
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"abstain": {"below_confidence": 0.7, "most_missing": 0.5, "then": "ask a person", "cost": 1}}],
+    [
+        {},
+        {
+            "abstain": {
+                "below_confidence": 0.7,
+                "most_missing": 0.5,
+                "most_outside": 0.2,
+                "then": "ask a person",
+                "cost": 1,
+            }
+        },
+    ],
     ids=["plain", "abstaining"],
 )
 def test_the_device_decides_as_the_server_does(memory, product, built, now, tmp_path, more):
@@ -78,6 +89,7 @@ def test_the_device_decides_as_the_server_does(memory, product, built, now, tmp_
     answers = [json.loads(line) for line in found.stdout.splitlines()]
     assert [one["action"] for one in answers] == [one.action for one in wanted]
     assert len({one["action"] for one in answers}) > 1
+    assert any("outside" in one.doubt for one in wanted) is bool(more)
     assert files[RUNNER].decode().count("\n") <= 30
     assert edge_files(loaded) == files
 

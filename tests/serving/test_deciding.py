@@ -76,6 +76,19 @@ def test_missing_features_abstain(make_served, make_abstention):
     assert not half.abstained
 
 
+def test_rows_unlike_all_that_is_known_abstain(make_served, make_abstention):
+    """Beyond what the reference rows span the model does not decide; on the edge, and where a value is missing, it does."""
+    ranges = np.array([[0.0, 0.0], [30.0, 100.0]], dtype=np.float32)
+    served = make_served(abstain=make_abstention(most_outside=0.4), ranges=ranges)
+
+    rows = [{"size": 30.0, "age": 100.0}, {"size": 30.1, "age": 50.0}, {"age": -1.0}, {"size": 5.0}]
+    edge, beyond, below, missing = decide_rows(served, rows, NOW, ["1", "2", "3", "4"]).decisions
+
+    assert [one.abstained for one in (edge, beyond, below, missing)] == [False, True, True, False]
+    assert beyond.doubt == "50% of the features lie outside of what is known, at most 40%"
+    assert beyond.action == "ask a pathologist"
+
+
 @pytest.mark.parametrize(("silent_s", "abstains"), [(None, False), (60.0, False), (61.0, True)])
 def test_stale_feeds_abstain(make_served, make_abstention, silent_s, abstains):
     """Feeds that have been silent for longer than allowed take the decision from the model."""

@@ -204,6 +204,7 @@ def _abstention(desk: Desk, text: AbstainText | None, classes: tuple[str, ...]) 
     return Abstention(
         below_confidence=text.below_confidence,
         most_missing=text.most_missing,
+        most_outside=text.most_outside,
         most_stale_s=None if text.most_stale is None else float(text.most_stale),
         when_cheaper=text.when_cheaper,
         then=text.then,

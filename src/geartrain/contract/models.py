@@ -82,6 +82,8 @@ class AbstainText(Section):
     """Abstain where the likeliest class is less probable than this."""
     most_missing: Share | None = None
     """Abstain where a larger share of the features is missing."""
+    most_outside: Share | None = None
+    """Abstain where a larger share of the features lies outside of what the release's reference rows span."""
     most_stale: Duration | None = None
     """Abstain where the features' feeds have been silent for longer."""
     when_cheaper: bool = False
@@ -93,11 +95,11 @@ class AbstainText(Section):
 
     @model_validator(mode="after")
     def _has_a_reason(self) -> Self:
-        limits = (self.below_confidence, self.most_missing, self.most_stale)
+        limits = (self.below_confidence, self.most_missing, self.most_outside, self.most_stale)
         if all(limit is None for limit in limits) and not self.when_cheaper:
             raise wrong(
                 "nothing says when to abstain",
-                expected="below_confidence, most_missing, most_stale or when_cheaper",
+                expected="below_confidence, most_missing, most_outside, most_stale or when_cheaper",
             )
         if self.cost is None:
             raise wrong(

@@ -134,6 +134,9 @@ def oversight(facts: DocumentFacts) -> Iterator[Block]:
             f"more than {share(decision.abstain.most_missing)} of the features are missing"
             if decision.abstain.most_missing is not None
             else "",
+            f"more than {share(decision.abstain.most_outside)} of the features lie outside of what the reference rows span"
+            if decision.abstain.most_outside is not None
+            else "",
             f"the feeds have been silent for more than {span(decision.abstain.most_stale_s)}"
             if decision.abstain.most_stale_s is not None
             else "",

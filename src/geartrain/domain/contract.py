@@ -50,6 +50,8 @@ class Abstention:
     Attributes:
         below_confidence: Abstain where the largest class probability is lower; None never.
         most_missing: Abstain where a larger share of the features is missing; None never.
+        most_outside: Abstain where a larger share of the features lies outside of what the
+            reference rows span; None never.
         most_stale_s: Abstain where the features' feeds have been silent for longer; None never.
         when_cheaper: Abstain where handing over costs less than the best action is expected to
             (Chow 1970, "On optimum recognition error and reject tradeoff").
@@ -59,6 +61,7 @@ class Abstention:
 
     below_confidence: float | None = None
     most_missing: float | None = None
+    most_outside: float | None = None
     most_stale_s: float | None = None
     when_cheaper: bool = False
     then: str

@@ -29,7 +29,9 @@ from geartrain.domain.features import (
 )
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
+from geartrain.engine.hosting import ranges_of
 from geartrain.errors import ReleaseRefused
+from geartrain.monitoring.profile import from_bytes
 from geartrain.release.bundle_nouns import Loaded
 
 #: The layout of `edge.json`.
@@ -61,12 +63,12 @@ def edge_files(loaded: Loaded) -> dict[str, bytes]:
     rule, encoding = loaded.rule, loaded.encoding
     if rule.groups:
         raise _beyond("thresholds by group need the groups' columns on the device", ", ".join(rule.groups))
-    columns = _columns(loaded)
+    columns, ranges = _columns(loaded), _ranges(loaded)
     described = {
         "format": FORMAT,
         "release": loaded.release.id,
         "product": loaded.release.product,
-        "inputs": [_input(one, encoding, columns) for one in encoding.feature_set.features],
+        "inputs": [_input(one, encoding, columns, ranges) for one in encoding.feature_set.features],
         "largest": float(np.finfo(np.float32).max),
         "classes": list(rule.classes),
         "actions": list(rule.actions) if rule.task.has_classes else [],
@@ -91,7 +93,22 @@ def _columns(loaded: Loaded) -> frozenset[str]:
     return frozenset(field.name for field in data.decisions.fields) if data else frozenset()
 
 
-def _input(one: Feature, encoding: Encoding, columns: frozenset[str]) -> dict[str, Any]:
+def _ranges(loaded: Loaded) -> dict[str, list[float]]:
+    """What the reference rows span, of each column with an end; for a contract that abstains beyond it."""
+    terms = loaded.rule.abstain
+    if terms is None or terms.most_outside is None or loaded.profile is None:
+        return {}
+    spans = ranges_of(loaded.encoding, from_bytes(loaded.profile)).T.tolist()
+    return {
+        name: span
+        for name, span in zip(loaded.encoding.columns, spans, strict=True)
+        if np.isfinite(span).all()
+    }
+
+
+def _input(
+    one: Feature, encoding: Encoding, columns: frozenset[str], ranges: dict[str, list[float]]
+) -> dict[str, Any]:
     """Where a value comes from and what becomes of it before the model sees it."""
     words = dict(encoding.categories).get(one.name)
     return {
@@ -99,6 +116,7 @@ def _input(one: Feature, encoding: Encoding, columns: frozenset[str]) -> dict[st
         "from": _place(one, columns),
         "words": list(words) if one.type is FeatureType.CATEGORY and words is not None else None,
         "signal": isinstance(one, RequestFeature) and one.missing_is_signal,
+        "range": ranges.get(one.name),
     }
 
 
@@ -129,6 +147,7 @@ def _abstain(terms: Abstention) -> dict[str, Any]:
     return {
         "below": 0.0 if terms.below_confidence is None else terms.below_confidence,
         "missing": 1.0 if terms.most_missing is None else terms.most_missing,
+        "outside": 1.0 if terms.most_outside is None else terms.most_outside,
         "cheaper": terms.when_cheaper,
         "cost": affine(terms.cost).terms,
     }

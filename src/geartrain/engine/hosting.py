@@ -17,7 +17,7 @@ from geartrain.domain.features import Encoding, RequestFeature
 from geartrain.domain.prediction import Floats
 from geartrain.features.encoding import encode_row
 from geartrain.features.plain import PlainNumbers
-from geartrain.monitoring.profile import Profile
+from geartrain.monitoring.profile import Profile, from_bytes
 from geartrain.monitoring.sketch import quantiles
 from geartrain.release.bundle_nouns import Loaded
 from geartrain.serving.runtime import ColumnWords, Contribute, Encode, Matrix, RawRow, Served
@@ -43,8 +43,30 @@ def served_of(loaded: Loaded, encode: Encode, *, typical: dict[str, Typical] | N
         label=contract.decision.label,
         positive=contract.decision.positive,
         words=_words(loaded.encoding, typical or {}),
+        ranges=_ranges_where_asked(loaded),
         contribute=_contribute(loaded.native),
     )
+
+
+def _ranges_where_asked(loaded: Loaded) -> Matrix | None:
+    terms = loaded.rule.abstain
+    if terms is None or terms.most_outside is None or loaded.profile is None:
+        return None
+    return ranges_of(loaded.encoding, from_bytes(loaded.profile))
+
+
+def ranges_of(encoding: Encoding, profile: Profile) -> Matrix:
+    """The lowest and the highest value of each input column among the reference rows, float32 (2, d).
+
+    Categories have no order and span everything: one that was never seen counts as missing.
+    """
+    spans = {one.name: (one.low, one.high) for one in profile.numbers if one.low is not None}
+    numeric = {one.name for one in encoding.feature_set.features} - dict(encoding.categories).keys()
+    ranges = np.array([(-np.inf,), (np.inf,)], dtype=np.float32).repeat(len(encoding.columns), axis=1)
+    for place, column in enumerate(encoding.columns):
+        if column in spans and column in numeric:
+            ranges[:, place] = spans[column]
+    return ranges
 
 
 def _contribute(native: bytes | None) -> Contribute | None:

@@ -227,15 +227,31 @@ def _doubts(
         if terms.most_missing is not None and len(measured)
         else np.zeros(rows)
     )
+    outside = _outside(served, matrix) if terms.most_outside is not None else np.zeros(rows)
     doubts: list[str] = []
     for i in range(rows):
         if terms.most_missing is not None and missing[i] > terms.most_missing:
             doubts.append(f"{missing[i]:.0%} of the features are missing, at most {terms.most_missing:.0%}")
+        elif terms.most_outside is not None and outside[i] > terms.most_outside:
+            doubts.append(
+                f"{outside[i]:.0%} of the features lie outside of what is known, at most {terms.most_outside:.0%}"
+            )
         elif sure is not None and confidence[i] < sure:
             doubts.append(f"the confidence is {confidence[i]:.3g}, below {sure:g}")
         else:
             doubts.append("")
     return tuple(doubts)
+
+
+def _outside(served: Served, matrix: Matrix) -> Floats:
+    """The share of each row's features that lie beyond what the reference rows span; a missing one does not."""
+    measured = served.measured
+    if served.ranges is None or not len(measured):
+        return np.zeros(len(matrix))
+    low, high = served.ranges[:, measured]
+    values = matrix[:, measured]
+    share: Floats = ((values < low) | (values > high)).mean(axis=1)
+    return share
 
 
 def _stale(terms: Abstention, stale_s: float | None) -> str:

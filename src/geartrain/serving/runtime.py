@@ -67,6 +67,8 @@ class Served:
         label: The column with the truth; never asked for in a request.
         positive: The class that a binary product looks for.
         words: How reasons speak of columns; a column without words goes by its name.
+        ranges: What the reference rows span, as the lowest and the highest value of each
+            column, float32 (2, d); None where nobody knows.
         contribute: Exact contributions, of the kind that tree models give; without them
             reasons ask what the answer would have been.
     """
@@ -82,6 +84,7 @@ class Served:
     label: str = ""
     positive: str | None = None
     words: tuple[ColumnWords, ...] = ()
+    ranges: Matrix | None = None
     contribute: Contribute | None = None
 
     @property
