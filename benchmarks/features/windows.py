@@ -17,6 +17,7 @@ seconds on which labels and events tie.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -247,17 +248,23 @@ def main() -> None:
     if asked.run:
         print(json.dumps(compete(asked.run[0], Path(asked.run[1]))))
         return
+    contestants = asked.only.split(",")
+    libraries = ["numpy", "polars"]
+    if any(one.startswith("duckdb") for one in contestants):
+        libraries.append("duckdb")
+        if importlib.util.find_spec("duckdb") is None:
+            raise SystemExit("duckdb is needed (or leave it out with --only): pip install duckdb")
     print(
         f"{asked.events:,} events, {asked.keys:,} keys, {asked.labels:,} labels, mean lateness {asked.lateness_s:g} s; "
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
-        f"numpy {version('numpy')}, polars {version('polars')}, duckdb {version('duckdb')}"
+        + ", ".join(f"{name} {version(name)}" for name in libraries)
     )
     print(f"{'':20}{'wall s':>8}{'cpu s':>8}{'loaded MB':>11}{'peak MB':>9}{'rows':>11}   against the first")
     with tempfile.TemporaryDirectory() as name:
         # Of its own: a child's peak memory begins with what its parent holds.
         subprocess.run([sys.executable, __file__, *sys.argv[1:], "--make", name], check=True)
         first: dict[str, list[float]] | None = None
-        for contestant in asked.only.split(","):
+        for contestant in contestants:
             try:
                 done = subprocess.run(
                     [sys.executable, __file__, "--run", contestant, name],

@@ -15,6 +15,7 @@ their p-values and the drift look with its evidence.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -166,6 +167,8 @@ def main() -> None:
     if asked.contestant:
         print(json.dumps(CONTESTANTS[asked.contestant](asked.file)))
         return
+    if importlib.util.find_spec("duckdb") is None:
+        raise SystemExit("duckdb is needed for the plain scan: pip install duckdb")
     print(
         f"{platform.platform()}, {os.cpu_count()} cores; "
         + ", ".join(f"{name} {version(name)}" for name in ("duckdb", "pyarrow", "numpy", "polars"))
