@@ -24,12 +24,15 @@ demo: setup ## Take two products from contract to a served, monitored, retrained
 up: setup ## Keep everything of the demo running: API, room, workers, monitor
 	@$(BIN)/geartrain up --workspace geartrain-demo/.geartrain
 
+# Hundreds of processes are started and killed: each would compile the whole package again. By files,
+# in the order of tests/conftest.py, what a module builds is built once.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup ## Every check: style, types, architecture, tests, doctests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # torch and spark are left out: gigabytes that few need; signing, whose sigstore pip cannot pin by hash. Their tests say so where they are not installed.
 EXTRAS := fairness grpc kafka openid postgres redis sql
