@@ -58,9 +58,9 @@ def load_bundle(workspace: Workspace, release: str) -> Loaded:
 
 def environment() -> Environment:
     """The interpreter and every package that is installed beside it."""
-    packages = {
-        (str(one.metadata["Name"]).lower(), one.version) for one in distributions() if one.metadata["Name"]
-    }
+    # Each look at an installed package's metadata reads its file again.
+    told = [one.metadata for one in distributions()]
+    packages = {(str(one["Name"]).lower(), str(one["Version"])) for one in told if one["Name"]}
     return Environment(
         python=platform.python_version(),
         platform=f"{sys.platform} {platform.machine()}",

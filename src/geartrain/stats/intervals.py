@@ -281,12 +281,16 @@ def _resampled_sums(units: Floats, strata: Labels | None, *, seed: int, resample
             drawn = generator.multinomial(len(inside), counts / len(inside), size=resamples)
             total += drawn @ distinct
             continue
+        columns = np.ascontiguousarray(inside.T)
+        # The ones that a mean is divided by are the same in every draw.
+        same = [bool((column == column[0]).all()) for column in columns]
         block = max(1, DRAWN_AT_ONCE // len(inside))
         for start in range(0, resamples, block):
             size = min(block, resamples - start)
             rows = generator.integers(0, len(inside), (size, len(inside)))
-            for column in range(units.shape[1]):
-                total[start : start + size, column] += inside[:, column][rows].sum(axis=1)
+            for place, column in enumerate(columns):
+                drawn = column.sum() if same[place] else column.take(rows).sum(axis=1)
+                total[start : start + size, place] += drawn
     return total
 
 
