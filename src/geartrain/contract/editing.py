@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -38,15 +39,36 @@ def leaves_of(text: str, path: str) -> tuple[Leaf, ...] | None:
     Leaf(name='at_least', value='0.97')
     """
     _, document = _read(text)
-    node: Any = document
-    for step in path.split("."):
-        if not isinstance(node, Mapping) or step not in node:
-            return None
-        node = node[step]
+    node = _at(document, path)
+    if node is None:
+        return None
     if not isinstance(node, Mapping):
         return (Leaf(name="", value=_spelled(node)),) if _plain(node) else None
     told = tuple(Leaf(name=str(name), value=_spelled(value)) for name, value in node.items() if _plain(value))
     return told + tuple(Leaf(name=name, value="") for name in USUAL if name not in node)
+
+
+@lru_cache(maxsize=32)
+def spelled_out(text: str, paths: tuple[str, ...]) -> frozenset[str]:
+    """Those of *paths* at which the text says something that can be edited by itself.
+
+    >>> sorted(spelled_out("success: {recall: {at_least: 0.97}}", ("success.recall", "data.a.freshness")))
+    ['success.recall']
+    """
+    _, document = _read(text)
+    found = ((path, _at(document, path)) for path in paths)
+    return frozenset(
+        path for path, node in found if isinstance(node, Mapping) or (node is not None and _plain(node))
+    )
+
+
+def _at(document: Any, path: str) -> Any:
+    """What the text says at *path*; None where it says nothing there."""
+    for step in path.split("."):
+        if not isinstance(document, Mapping) or step not in document:
+            return None
+        document = document[step]
+    return document
 
 
 def changed(text: str, path: str, values: Mapping[str, str]) -> str:

@@ -160,7 +160,7 @@ def _window_in_words(feature: WindowFeature) -> str:
         case Aggregation.DISTINCT:
             what = f"how many different {column} in {source}"
         case Aggregation.RATIO:
-            what = f"share of {source} with “{column}”"
+            what = f"share of {source} that are {column.removeprefix('is ')}"
         case Aggregation.TIME_SINCE:
             what = f"seconds since the last of {source}"
         case Aggregation.DECAYED_SUM:
@@ -175,9 +175,9 @@ def _window_in_words(feature: WindowFeature) -> str:
         case _:
             what = f"{feature.aggregation} of {column} over {source}"
     where = f" where {feature.where}" if feature.where else ""
-    told = f"{what}{where} of the same {_plain(feature.entity)}"
+    told = f"{what}{where} of the same {_plain(feature.entity).removesuffix(' id')}"
     if feature.width_us is not None:
-        told += f", last {span(feature.width_us / 1e6)}"
+        told += f", last {span(feature.width_us / 1e6).removeprefix('1 ')}"
     return told + (f", up to {span(feature.delay_us / 1e6)} before" if feature.delay_us else "")
 
 
@@ -204,11 +204,16 @@ def reads_in_words(feature: Feature) -> str:
 def class_in_words(label: str, name: str) -> str:
     """A class as people say it: with its label where it says nothing by itself.
 
-    >>> class_in_words("is_fraud", "true"), class_in_words("diagnosis", "malignant")
-    ('“is fraud: true”', 'malignant')
+    >>> class_in_words("is_fraud", "true"), class_in_words("is_fraud", "false")
+    ('fraud', 'no fraud')
+    >>> class_in_words("bought", "yes"), class_in_words("diagnosis", "malignant")
+    ('“bought: yes”', 'malignant')
     """
-    bare = name.casefold() in {"true", "false", "yes", "no"} or name.replace(".", "").isdigit()
-    return f"“{_plain(label)}: {name}”" if bare else name
+    said, what = name.casefold(), _plain(label)
+    if what.startswith("is ") and said in {"true", "false"}:
+        return f"{'' if said == 'true' else 'no '}{what.removeprefix('is ')}"
+    bare = said in {"true", "false", "yes", "no"} or name.replace(".", "").isdigit()
+    return f"“{what}: {name}”" if bare else name
 
 
 def _class_named(words: str, served: Served) -> str:

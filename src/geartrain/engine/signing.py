@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from geartrain.documents.report import rows_to_settle
 from geartrain.domain.contract import Contract
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.release import ReleaseStage
@@ -37,7 +38,7 @@ def waive_unproven(
 ) -> None:
     """Each unproven clause is waived by its owner for a while; a broken one never is.
 
-    *why* stands behind the finding's status in each waiver; the finding itself if empty.
+    *why* stands behind the finding's status in each waiver; what would settle it if empty.
     """
     state = releasing.releases(workspace, contract.product.name)
     record = state.record(release)
@@ -52,7 +53,7 @@ def waive_unproven(
             contract,
             release=release,
             clause=finding.clause,
-            reason=f"{finding.status} {why or f'on the rows at hand: {finding.message}'}",
+            reason=f"{finding.status} {why or f'on the rows at hand: {rows_to_settle(finding) or finding.message}'}",
             role=finding.owner,
             person=person,
             expires_at=now + lasts,

@@ -180,8 +180,10 @@ def _cost_per_day(
     told: Told, before: NDArray[np.int64], after: NDArray[np.int64], *, began: datetime, now: datetime
 ) -> tuple[float | None, str]:
     """How much more a day costs than before, from truths where they tell, else from probabilities."""
-    if min(len(before), len(after)) < FEWEST:
+    if len(after) < FEWEST:
         return None, f"{len(after):,} decisions since then are too few to tell a cost from"
+    if len(before) < FEWEST:
+        return None, f"{len(before):,} decisions before it are too few to compare with"
     days = (now - began).total_seconds() / 86_400
     # Where only the latest were taken, they tell the pace.
     days = min(days, float(now.timestamp() * 1e6 - told.at_us[after].min()) / _DAY_US)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -23,8 +24,10 @@ from geartrain.documents.charts import (
 from geartrain.documents.spelling import day, moment, number, share, size, span
 from geartrain.domain.digest import digest_bytes, short
 from geartrain.domain.finding import Finding, Status
+from geartrain.engine.adopted import contract_in_force
 from geartrain.web.addresses import address
 from geartrain.web.navigation import Frame, frame_of
+from geartrain.web.plain import Plain, plain_of
 from geartrain.web.room import Asked
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ def rendered(asked: Asked, template: str, view: object, *, said: tuple[str, str]
     """The page of *view* inside the room's frame."""
     session = asked.visitor.session
     frame: Frame = frame_of(asked)
+    plain = _plain(asked)
     return (
         _environment()
         .get_template(template)
@@ -47,10 +51,21 @@ def rendered(asked: Asked, template: str, view: object, *, said: tuple[str, str]
             asked=asked,
             frame=frame,
             proof=session.proof if session else "",
+            plain=plain.text,
+            told=plain.told,
+            called=plain.called,
+            plain_chart=plain.chart,
             said_kind=said[0],
             said=said[1],
         )
     )
+
+
+def _plain(asked: Asked) -> Plain:
+    contract = (
+        contract_in_force(asked.workspace, asked.names["product"]) if "product" in asked.names else None
+    )
+    return plain_of(asked.workspace, contract) if contract else Plain(names={}, currency="")
 
 
 def framed(template: str, **facts: Any) -> str:
@@ -104,6 +119,8 @@ def _environment() -> Environment:
         short=short,
         machine=_machine,
         ago=ago,
+        spaced=_spaced,
+        called_all=lambda names, called: [called(one) for one in names],
     )
     environment.globals.update(
         static=lambda name: f"/static/{static_digest(name)}/{name}",
@@ -117,6 +134,11 @@ def _environment() -> Environment:
         reliability_svg=lambda chart: Markup(reliability_chart(chart)),  # noqa: S704
     )
     return environment
+
+
+def _spaced(kind: str) -> str:
+    """The name of a type of event as words: `ModelTrained` as `model trained`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
 
 
 def _machine(at: datetime) -> str:

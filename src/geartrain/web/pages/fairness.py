@@ -147,6 +147,7 @@ class FairnessView:
         being_counted: Whether live decisions are looked at for the first time: ask again in a moment.
         why_not_live: Why nothing is known about live decisions; empty where something is.
         excluded: What cannot hold together, in sentences.
+        names: What each promise is called, by its path.
         every: Whether every quantity is shown, or only those that are promised.
     """
 
@@ -167,6 +168,7 @@ class FairnessView:
     groupings: tuple[Grouping, ...]
     mitigations: tuple[MitigationTried, ...]
     every: bool
+    names: tuple[tuple[str, str], ...]
 
 
 def fairness_view(asked: Asked) -> FairnessView:
@@ -183,6 +185,7 @@ def fairness_view(asked: Asked) -> FairnessView:
     elif clauses:
         why = "no release is live"
     every = asked.query.get("show") == "all"
+    promises = tuple(_promised(one, report, live) for one in clauses)
     return FairnessView(
         currency=currency_of(contract),
         positive=_positive(contract),
@@ -196,13 +199,14 @@ def fairness_view(asked: Asked) -> FairnessView:
         live_current=current,
         being_counted=live is None and not current,
         why_not_live=why,
-        promises=tuple(_promised(one, report, live) for one in clauses),
+        promises=promises,
         excluded=tuple(f"{one.sentence[0].upper()}{one.sentence[1:]}." for one in report.impossible)
         if report
         else (),
         groupings=tuple(_groupings(contract, clauses, report, live, every=every)),
         mitigations=report.mitigations if report else (),
         every=every,
+        names=tuple((one.path, f"{one.definition}, by {one.apart}") for one in promises),
     )
 
 

@@ -26,8 +26,9 @@ from geartrain.evaluation.model_view import reads
 from geartrain.release.state import ReleaseRecord
 from geartrain.web.addresses import address
 from geartrain.web.pages.promise import measured_in_words
-from geartrain.web.pages.standing import contract_of, findings_now, subject_of
+from geartrain.web.pages.standing import contract_of, findings_now, subject_of, words_of
 from geartrain.web.paging import Action, Denied, Done, Download, Outcome, Page
+from geartrain.web.plain import Plain
 from geartrain.web.room import Asked
 
 #: Of so many tries one in twenty may break a proposed rule; the form lets the team say another share.
@@ -43,6 +44,8 @@ class Mention:
     sentence: str
     status: Status
     message: str
+    words: str
+    told: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +242,7 @@ def _lines(
     asked: Asked, contract: Contract, record: ReleaseRecord, reading: Reading, explanation: Explanation | None
 ) -> tuple[FeatureLine, ...]:
     """The largest share first; what has none last, in the order of its definition."""
-    found = findings_now(releases(asked.workspace, asked.product), record)
+    found, plain = findings_now(releases(asked.workspace, asked.product), record), words_of(asked)
     shares = {one.feature: one for one in explanation.shares} if explanation else {}
     joint = {other: one for one in shares.values() if one.joint for other in one.together}
     silent = {one.feature: one.reason for one in explanation.silent} if explanation else {}
@@ -254,7 +257,7 @@ def _lines(
             reads=reads_in_words(one),
             share=shares.get(one.name) or joint.get(one.name),
             silent=silent.get(one.name, ""),
-            mentions=_mentions(contract, one, found),
+            mentions=_mentions(contract, one, found, plain),
             has_curve=one.name in curves,
         )
         for one in reading.encoding.feature_set.features
@@ -262,12 +265,16 @@ def _lines(
     return tuple(sorted(lines, key=lambda one: -one.share.share if one.share else 1.0))
 
 
-def _mentions(contract: Contract, feature: Feature, found: dict[str, Finding]) -> tuple[Mention, ...]:
+def _mentions(
+    contract: Contract, feature: Feature, found: dict[str, Finding], plain: Plain
+) -> tuple[Mention, ...]:
     about = {feature.name, *reads(feature)}
     return tuple(
         Mention(
             path=clause.path,
             sentence=promise_in_words(clause),
+            words=plain.promise(clause),
+            told=plain.measured(clause, found.get(clause.path)),
             status=found[clause.path].status if clause.path in found else Status.NOT_MEASURED,
             message=measured_in_words(found.get(clause.path)),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,7 +29,7 @@ from geartrain.engine.repairing import (
 from geartrain.errors import PageMissing
 from geartrain.release.answers import Refusal
 from geartrain.web.addresses import address
-from geartrain.web.pages.standing import contract_of
+from geartrain.web.pages.standing import contract_of, words_of
 from geartrain.web.paging import Action, Denied, Done, Download, Outcome, Page
 from geartrain.web.room import Asked
 
@@ -69,6 +70,7 @@ class FeedPromise:
     """
 
     sentence: str
+    words: str
     measured: str
     finding: Finding
 
@@ -193,10 +195,12 @@ def feeds_view(asked: Asked) -> FeedsView:
         if counts
         else ()
     )
+    plain = words_of(asked)
+    words = {clause.path: plain.promise(clause) for clause in contract.clauses if clause.section == "data"}
     return FeedsView(
         now=asked.now,
         feeds=tuple(
-            _feed(contract, source, counts, findings, every=every) for source in contract.data.sources
+            _feed(contract, source, counts, findings, words, every=every) for source in contract.data.sources
         )
         if contract.data and counts
         else (),
@@ -279,7 +283,13 @@ def send_again(asked: Asked) -> Outcome:
 
 
 def _feed(
-    contract: Contract, source: SourceTerms, counts: FeedsCount, findings: tuple[Finding, ...], *, every: bool
+    contract: Contract,
+    source: SourceTerms,
+    counts: FeedsCount,
+    findings: tuple[Finding, ...],
+    words: Mapping[str, str],
+    *,
+    every: bool,
 ) -> Feed:
     count = next(one for one in counts.feeds if one.source == source.name)
     said = {clause.path: promise_in_words(clause) for clause in contract.clauses}
@@ -293,7 +303,9 @@ def _feed(
         bad=sum(one.bad for one in count.days),
         waiting=count.waiting,
         promises=tuple(
-            FeedPromise(sentence=said[one.clause], measured=_measured(one), finding=one)
+            FeedPromise(
+                sentence=said[one.clause], words=words[one.clause], measured=_measured(one), finding=one
+            )
             for one in findings
             if one.clause.startswith(f"data.{source.name}.")
         ),

@@ -7,33 +7,31 @@ from datetime import datetime
 
 from geartrain.contract.diff import describe
 from geartrain.domain.contract import Cause
-from geartrain.domain.incident import FirstAction, Signal
+from geartrain.domain.incident import FirstAction, Incident, Signal
 from geartrain.domain.roles import Role
 from geartrain.engine import incidents
 from geartrain.engine.bench import currency_of
 from geartrain.engine.incident_drafts import incident_drafts
 from geartrain.engine.incidents import Case, Note
+from geartrain.engine.workspace import MACHINE
 from geartrain.errors import PageMissing
 from geartrain.monitoring.explaining import behind
 from geartrain.web.addresses import address
 from geartrain.web.pages.standing import contract_of
 from geartrain.web.paging import Action, Denied, Done, Download, Outcome, Page
+from geartrain.web.plain import CAUSES
 from geartrain.web.room import Asked
 
 _LONGEST_WORDS = 4000
-_CAUSES = {
-    Cause.FEED: "a feed fell silent or broke",
-    Cause.COLUMN: "a column changed its meaning or broke",
-    Cause.LABEL_FEED: "the labels stopped or broke",
-    Cause.POPULATION: "other cases than before arrive",
-    Cause.CONCEPT: "the same cases end differently than before",
-    Cause.MODEL: "something changed on the model's side",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentLine:
-    """An incident among others."""
+    """An incident among others.
+
+    Attributes:
+        by_machine: Whether the machinery ended it; what a person wrote at its end is shown as they wrote it.
+    """
 
     id: str
     cause: Cause
@@ -43,6 +41,8 @@ class IncidentLine:
     opened_at: datetime
     closed_at: datetime | None
     ended: str
+    ended_by: str
+    by_machine: bool
     cost_per_day: float | None
     mine: bool
 
@@ -79,6 +79,7 @@ class IncidentView:
         mine: Whether the visitor holds the role that owns the cause.
         behind: What is known of cases, parts of the cost and the model's side, a line each.
         drafts: Changes of the contract that it suggests.
+        within_chance: Whether the interval of what a decision costs more includes nothing at all.
         by_itself: Whether the first action is one that geartrain takes when it is told to.
     """
 
@@ -87,6 +88,7 @@ class IncidentView:
     people: tuple[str, ...]
     began_at: datetime | None
     first_action: FirstAction
+    within_chance: bool
     by_itself: bool
     behind: tuple[str, ...]
     signals: tuple[Signal, ...]
@@ -122,6 +124,7 @@ def incident_view(asked: Asked) -> IncidentView:
         people=contract.holders(found.incident.owner),
         began_at=found.incident.began_at,
         first_action=found.incident.first_action,
+        within_chance=_within_chance(found.incident),
         by_itself=found.incident.first_action in {FirstAction.ROLL_BACK, FirstAction.RETRAIN},
         behind=behind(found.incident, currency=currency_of(contract)),
         signals=found.incident.signals,
@@ -192,17 +195,24 @@ def close(asked: Asked) -> Outcome:
     return Done(to=_here(asked), said="the incident has ended")
 
 
+def _within_chance(incident: Incident) -> bool:
+    total = incident.split.total if incident.split else None
+    return total is not None and total.low <= 0.0 <= total.high
+
+
 def _line(asked: Asked, found: Case) -> IncidentLine:
     incident = found.incident
     return IncidentLine(
         id=incident.id,
         cause=incident.cause,
-        cause_in_words=_CAUSES[incident.cause],
+        cause_in_words=CAUSES[incident.cause],
         owner=incident.owner,
         message=incident.message,
         opened_at=found.recorded_at,
         closed_at=found.closed_at,
         ended=found.ended,
+        ended_by=found.closed_by,
+        by_machine=found.closed_by == MACHINE,
         cost_per_day=incident.cost_per_day,
         mine=asked.visitor.person in contract_of(asked).holders(incident.owner),
     )

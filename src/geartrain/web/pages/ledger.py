@@ -11,9 +11,10 @@ from geartrain.domain.events import PoolOpened, Recorded, TrialRecorded
 from geartrain.domain.model import Pool
 from geartrain.domain.wire import encode
 from geartrain.engine.telling import told_event
+from geartrain.engine.workspace import MACHINE
 from geartrain.errors import LedgerTampered
 from geartrain.release.state import LiveAnswer, live_at
-from geartrain.web.pages.standing import contract_of
+from geartrain.web.pages.standing import contract_of, words_of
 from geartrain.web.paging import Action, Download, Page
 from geartrain.web.room import Asked
 
@@ -49,11 +50,16 @@ class LookLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryLine:
-    """One entry of the ledger, in words."""
+    """One entry of the ledger, in words.
+
+    Attributes:
+        by_machine: Whether nobody wrote any of it; what people wrote is shown as they wrote it.
+    """
 
     position: int
     at: datetime
     actor: str
+    by_machine: bool
     kind: str
     words: str
     hash: str
@@ -82,6 +88,7 @@ class LedgerView:
     Attributes:
         alpha_left: What is left of the budget for errors of the rows that were sealed last.
         live: What was live at the time that was asked about, or None where none was asked.
+        promises: The clauses in force by their paths, in words.
     """
 
     entries: tuple[EntryLine, ...]
@@ -100,11 +107,12 @@ class LedgerView:
     at_wrong: str
     live: LiveAnswer | None
     checked: Checked | None
+    promises: tuple[tuple[str, str], ...]
 
 
 def ledger_view(asked: Asked) -> LedgerView:
     """The ledger: `?kind=`, `?actor=`, `?page=` choose entries, `?at=` asks what was live, `?verify=1` checks it."""
-    contract_of(asked)
+    contract, plain = contract_of(asked), words_of(asked)
     history = asked.workspace.history(asked.product)
     kind, actor = asked.query.get("kind", ""), asked.query.get("actor", "")
     chosen = [one for one in history if kind in {"", type(one.event).__name__} and actor in {"", one.actor}]
@@ -135,6 +143,7 @@ def ledger_view(asked: Asked) -> LedgerView:
         at_wrong=wrong,
         live=live_at(asked.workspace.releases(asked.product), at) if at else None,
         checked=_verified(asked) if asked.query.get("verify") == "1" else None,
+        promises=tuple((one.path, plain.promise(one)) for one in contract.clauses) if at else (),
     )
 
 
@@ -166,6 +175,7 @@ def _entry(recorded: Recorded) -> EntryLine:
         at=recorded.at,
         actor=recorded.actor,
         kind=type(recorded.event).__name__,
+        by_machine=recorded.actor == MACHINE,
         words=told_event(recorded.event),
         hash=recorded.hash,
     )

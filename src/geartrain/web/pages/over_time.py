@@ -276,7 +276,7 @@ def _headline(costs: CostsOverTime | None, contract: Contract, chosen: Slice | N
     )
     return (
         f"From {day(costs.since)} to {day(costs.until - _DAY)}, 1,000 decisions{about} cost"
-        f" {number(own.cost.value)}{interval} {currency_of(contract)}, counted over {costs.rows:,} decisions"
+        f" {number(own.cost.value)} {currency_of(contract)}{interval}, counted over {costs.rows:,} decisions"
         " whose truth is known."
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,15 +12,26 @@ from geartrain.documents.report import rows_to_settle
 from geartrain.documents.spelling import number
 from geartrain.domain.clause import Clause, Severity, Stage
 from geartrain.domain.contract import Contract
+from geartrain.domain.events import FindingsRecorded, Recorded
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.release import ReleaseStage
 from geartrain.domain.roles import Role
 from geartrain.engine.adopted import adoptions
 from geartrain.engine.contract_changes import open_proposals
+from geartrain.engine.release_words import class_in_words
 from geartrain.engine.releasing import releases
-from geartrain.release.state import ReleaseRecord, ReleaseState
-from geartrain.web.pages.standing import WORST_FIRST, Tally, contract_of, findings_now, subject_of, tallies
+from geartrain.release.state import ReleaseRecord
+from geartrain.web.pages.standing import (
+    WORST_FIRST,
+    Tally,
+    contract_of,
+    findings_now,
+    subject_of,
+    tallies,
+    words_of,
+)
 from geartrain.web.paging import Action, Download, Page
+from geartrain.web.plain import Plain, meaning
 from geartrain.web.room import Asked
 
 #: So many earlier findings of a clause are shown.
@@ -44,7 +56,9 @@ class ClauseLine:
     """One promise and how it stands.
 
     Attributes:
-        sentence: What is promised, in words.
+        sentence: What is promised, in the contract's own names; `words` in those that people use.
+        message: What was found, in the same names; `told` in those that people use.
+        means: What the measured quantity is, for those who have never had to know; empty where its name says it.
         consequence: What happens where it is not kept.
         finding: What was found last about the release that speaks for the product.
         settles: How much more evidence would settle an unproven one; else empty.
@@ -54,10 +68,13 @@ class ClauseLine:
     path: str
     owner: Role
     sentence: str
+    words: str
+    means: str
     because: str
     consequence: str
     status: Status
     message: str
+    told: str
     settles: str
     finding: Finding | None
     history: tuple[Seen, ...]
@@ -105,8 +122,9 @@ def promise_view(asked: Asked) -> PromiseView:
     state = releases(asked.workspace, asked.product)
     record = subject_of(state)
     found = findings_now(state, record)
+    plain, seen = words_of(asked), _histories(asked.workspace.history(asked.product))
     lines = [
-        clause_line(clause, found.get(clause.path), _history(state, clause.path))
+        clause_line(clause, found.get(clause.path), contract, plain, seen.get(clause.path, ()))
         for clause in contract.clauses
     ]
     adopted = adoptions(asked.workspace, asked.product)[-1]
@@ -140,17 +158,22 @@ def promise_view(asked: Asked) -> PromiseView:
     )
 
 
-def clause_line(clause: Clause, finding: Finding | None, history: tuple[Seen, ...] = ()) -> ClauseLine:
+def clause_line(
+    clause: Clause, finding: Finding | None, contract: Contract, plain: Plain, history: tuple[Seen, ...] = ()
+) -> ClauseLine:
     """The clause and its finding, in words."""
     return ClauseLine(
         path=clause.path,
         owner=clause.owner,
         sentence=promise_in_words(clause),
+        words=plain.promise(clause),
+        means=meaning(clause),
         because=clause.because.rstrip("."),
         consequence="a release is blocked" if clause.severity is Severity.BLOCK else "it is a warning",
         status=finding.status if finding else Status.NOT_MEASURED,
         message=measured_in_words(finding),
-        settles=_settles(finding),
+        told=plain.measured(clause, finding),
+        settles=_settles(clause, finding, contract),
         finding=finding,
         history=history,
     )
@@ -168,27 +191,34 @@ def measured_in_words(finding: Finding | None) -> str:
     return f"measured {number(finding.value)}{interval}{unit} {remark}".rstrip()
 
 
-def _settles(finding: Finding | None) -> str:
-    words = rows_to_settle(finding) if finding else ""
+def _settles(clause: Clause, finding: Finding | None, contract: Contract) -> str:
+    wanted = clause.parameter("class") or contract.decision.positive
+    counted = ""
+    if clause.metric == "recall" and isinstance(wanted, str) and finding and finding.relevant_needed:
+        counted = f"cases that turn out to be {class_in_words(contract.decision.label, wanted)}"
+    words = rows_to_settle(finding, counted=counted) if finding else ""
     return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
-def _history(state: ReleaseState, path: str) -> tuple[Seen, ...]:
-    seen = [
-        Seen(
-            at=judged.at,
-            stage=judged.stage,
-            subject=judged.subject,
-            status=finding.status,
-            value=finding.value,
-            low=finding.low,
-            high=finding.high,
-        )
-        for judged in state.judged
-        for finding in judged.findings
-        if finding.clause == path
-    ]
-    return tuple(sorted(seen, key=lambda one: one.at, reverse=True)[:_LATEST])
+def _histories(history: Iterable[Recorded]) -> dict[str, tuple[Seen, ...]]:
+    """Everything that was ever found about each clause, the latest first and at most so many."""
+    seen: dict[str, deque[Seen]] = defaultdict(lambda: deque(maxlen=_LATEST))
+    for one in history:
+        if not isinstance(one.event, FindingsRecorded):
+            continue
+        for finding in one.event.findings:
+            seen[finding.clause].appendleft(
+                Seen(
+                    at=one.at,
+                    stage=one.event.stage,
+                    subject=one.event.subject,
+                    status=finding.status,
+                    value=finding.value,
+                    low=finding.low,
+                    high=finding.high,
+                )
+            )
+    return {path: tuple(found) for path, found in seen.items()}
 
 
 def _standing(record: ReleaseRecord | None) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from geartrain.contract.diff import ChangeKind, diff
-from geartrain.contract.editing import Leaf, changed, leaves_of
+from geartrain.contract.editing import Leaf, changed, leaves_of, spelled_out
 from geartrain.contract.wording import promise_in_words
 from geartrain.domain.contract import Contract
 from geartrain.domain.roles import Role
@@ -17,7 +18,7 @@ from geartrain.engine.incident_drafts import incident_drafts
 from geartrain.errors import ContractInvalid, ContractUnreadable, PageMissing, Problem
 from geartrain.release.answers import Refusal
 from geartrain.web.addresses import address
-from geartrain.web.pages.standing import contract_of
+from geartrain.web.pages.standing import contract_of, words_of
 from geartrain.web.paging import Action, Again, Denied, Done, Download, Outcome, Page
 from geartrain.web.room import Asked
 
@@ -37,6 +38,7 @@ class EditView:
         path: Where it stands in the text.
         sentence: The clause in words, as it is in force.
         leaves: Its values as the text spells them; None where the text does not spell it.
+        promises: Each promise that has a form of its own, by its path; empty where one was chosen.
         text: The whole text.
         problems: What is wrong with what was written.
     """
@@ -48,6 +50,7 @@ class EditView:
     text: str
     reason: str = ""
     problems: tuple[Problem, ...] = ()
+    promises: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class ChangeLine:
     """One change of meaning."""
 
     path: str
+    words: str
     before: str | None
     after: str | None
     kind: ChangeKind
@@ -63,12 +67,17 @@ class ChangeLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """What a changed text means: for the promise, for what is live, for who signs."""
+    """What a changed text means: for the promise, for what is live, for who signs.
+
+    Attributes:
+        words: The promises of both contracts by their paths, in the names that people use.
+    """
 
     changes: tuple[ChangeLine, ...]
     must_sign: tuple[Role, ...]
     consequences: tuple[Consequence, ...]
     live: str | None
+    words: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +169,15 @@ def edit_view(asked: Asked) -> EditView:
         sentence=promise_in_words(clause) if clause else "",
         leaves=leaves_of(text, path) if named else None,
         text=text,
+        promises=() if named else _promises(asked, contract, text),
     )
+
+
+def _promises(asked: Asked, contract: Contract, text: str) -> tuple[tuple[str, str], ...]:
+    """What can be changed in a form: the promises that the text spells out, in the names that people use."""
+    plain, places = words_of(asked), {one.path: _path_in_text(one.path) for one in contract.clauses}
+    spelled = spelled_out(text, tuple(places.values()))
+    return tuple((one.path, plain.promise(one)) for one in contract.clauses if places[one.path] in spelled)
 
 
 def _drafted(asked: Asked, text: str) -> EditView:
@@ -339,16 +356,34 @@ def adopt(asked: Asked) -> Outcome:
 
 
 def _meaning(asked: Asked, base: Contract, wanted: Contract) -> Meaning:
-    difference = diff(base, wanted)
+    difference, plain = diff(base, wanted), words_of(asked)
+    words = {one.path: plain.promise(one) for contract in (base, wanted) for one in contract.clauses}
     return Meaning(
+        words=tuple(words.items()),
         changes=tuple(
-            ChangeLine(path=one.path, before=one.before, after=one.after, kind=one.kind, owner=one.owner)
+            ChangeLine(
+                path=one.path,
+                words=_about(one.path, words),
+                before=one.before,
+                after=one.after,
+                kind=one.kind,
+                owner=one.owner,
+            )
             for one in difference.changes
         ),
         must_sign=difference.must_sign,
         consequences=changes.consequences(asked.workspace, asked.product, base, wanted, now=asked.now),
         live=asked.workspace.releases(asked.product).champion,
     )
+
+
+def _about(path: str, words: Mapping[str, str]) -> str:
+    """What a change is about: the promise that it touches, or a readable place in the contract."""
+    clause = next((one for one in words if path == one or path.startswith(f"{one}.")), None)
+    part = path.removeprefix(clause or "").strip(".").replace("_", " ")
+    if clause is None:
+        return part.replace(".", ", ")
+    return f"{words[clause]}; its {part}" if part and part not in {"at most", "at least"} else words[clause]
 
 
 def _again(asked: Asked, path: str, text: str, reason: str, problems: tuple[Problem, ...]) -> Again:

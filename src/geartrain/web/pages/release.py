@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from geartrain.contract.wording import promise_in_words
-from geartrain.documents.chart_nouns import Dot, ScatterChart
+from geartrain.documents.chart_nouns import ScatterChart
 from geartrain.domain.contract import Contract, ReleaseTerms
 from geartrain.domain.digest import short
-from geartrain.domain.events import ModelTrained, Recorded, VariantMeasured
 from geartrain.domain.finding import Finding, Status
-from geartrain.domain.model import Speed
 from geartrain.domain.release import ReleaseStage, Waiver
 from geartrain.domain.roles import Role
 from geartrain.engine import releasing
 from geartrain.engine.bench import currency_of
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.folders import known_folders
-from geartrain.engine.refitting import REFIT
 from geartrain.errors import BundleTampered, PageMissing, ReleaseUnknown
 from geartrain.release import conditions
 from geartrain.release.answers import Answer, Refusal
+from geartrain.release.gates import GateResult
 from geartrain.release.state import Passage, ReleaseRecord, ReleaseState
+from geartrain.web.pages.endings import Ended, end_of
 from geartrain.web.pages.promise import ClauseLine, clause_line
-from geartrain.web.pages.standing import WORST_FIRST, contract_of, findings_now
+from geartrain.web.pages.sizes import VariantLine, front_of, sizes_tried
+from geartrain.web.pages.standing import WORST_FIRST, contract_of, findings_now, words_of
 from geartrain.web.paging import Action, Denied, Done, Download, Outcome, Page
+from geartrain.web.plain import Plain
 from geartrain.web.room import Asked
 
 _LONGEST_REASON = 2000
@@ -38,6 +40,7 @@ class Beside:
 
     line: ClauseLine
     champion: Finding | None
+    champion_figure: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +68,8 @@ class Closing:
 
     path: str
     sentence: str
+    words: str
     status: Status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantLine:
-    """A size in which the model was tried."""
-
-    name: str
-    model: str
-    speed: Speed
-    agreement: float
-    cost: float | None
-    chosen: bool
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +80,8 @@ class ReleaseView:
         intact: Whether every byte of the bundle is what the id names; else `damage` says what is not.
         gate: What the gates say, in a sentence; `gate_open` whether they let it pass.
         closed_by: The promises that keep them closed.
+        ended: For one that was retired or taken out, how; its gates are then beside the point.
+        words: The promises by their paths, in the names that people use.
         moved: Why no signature holds since the contract changed; the gates are then beside the point.
         steps: On the way to live every step that the contract asks for, in words, with `done`, `now` or `ahead`.
         next_step: What the rollout does next, in words; empty where nothing is left.
@@ -108,6 +101,8 @@ class ReleaseView:
     gate: str
     gate_open: bool
     closed_by: tuple[Closing, ...]
+    ended: Ended | None
+    words: tuple[tuple[str, str], ...]
     note: str
     moved: str
     clauses: tuple[Beside, ...]
@@ -139,8 +134,10 @@ def release_view(asked: Asked) -> ReleaseView:
     gate = conditions.gates_of(state, contract, record, asked.now)
     step = conditions.next_step(contract, record)
     until = conditions.bakes_until(contract, record)
-    lines = [clause_line(one, found.get(one.path)) for one in contract.clauses]
-    variants = _variants(asked.workspace.history(asked.product), record)
+    plain = words_of(asked)
+    lines = [clause_line(one, found.get(one.path), contract, plain) for one in contract.clauses]
+    words = {path: path for path in _named(record, gate)} | {one.path: one.words for one in lines}
+    variants = sizes_tried(asked.workspace.history(asked.product), record)
     on_the_way = record.stage in {ReleaseStage.PROPOSED, ReleaseStage.SHADOW, ReleaseStage.CANARY}
     return ReleaseView(
         id=record.id,
@@ -157,13 +154,24 @@ def release_view(asked: Asked) -> ReleaseView:
         gate=gate.sentence if gate else "the evidence that was signed is not in the ledger",
         gate_open=bool(gate and gate.passed),
         closed_by=tuple(
-            Closing(path=one.clause, sentence=_sentence(contract, one.clause), status=one.status)
+            Closing(
+                path=one.clause,
+                sentence=_sentence(contract, one.clause),
+                words=words[one.clause],
+                status=one.status,
+            )
             for one in (gate.blocking if gate else ())
         ),
+        ended=end_of(state, record),
+        words=tuple(words.items()),
         note=conditions.signing(contract, record).note,
         moved=moved,
         clauses=tuple(
-            Beside(line=line, champion=theirs.get(line.path))
+            Beside(
+                line=line,
+                champion=theirs.get(line.path),
+                champion_figure=_figure(contract, plain, theirs, line),
+            )
             for line in sorted(lines, key=lambda one: WORST_FIRST.index(one.status))
         ),
         signatures=_signatures(asked, contract, record, void=damage or moved, open_=on_the_way),
@@ -181,7 +189,7 @@ def release_view(asked: Asked) -> ReleaseView:
         bakes_until=until,
         baked=until is None or asked.now >= until,
         variants=variants,
-        front=_front(variants, currency_of(contract)),
+        front=front_of(variants, currency_of(contract)),
         documents=_DOCUMENTS,
         acts=bool(asked.visitor.roles(contract)) and on_the_way,
     )
@@ -302,6 +310,19 @@ def document(asked: Asked) -> tuple[str, str, bytes]:
     raise PageMissing("there is no such document", found=asked.names["document"][:80])
 
 
+def _figure(contract: Contract, plain: Plain, found: Mapping[str, Finding], line: ClauseLine) -> str:
+    """What was measured of the live release; empty where a figure says less than its status."""
+    clause, finding = contract.clause(line.path), found.get(line.path)
+    if clause is None or finding is None or clause.section in {"plausibility", "integrity"}:
+        return ""
+    return plain.figure(clause, finding)
+
+
+def _named(record: ReleaseRecord, gate: GateResult | None) -> tuple[str, ...]:
+    """The clauses that waivers and gates name, of which the contract in force may know nothing any more."""
+    return (*(one.clause for one in record.waivers), *(one.clause for one in (gate.blocking if gate else ())))
+
+
 def _sentence(contract: Contract, path: str) -> str:
     clause = contract.clause(path)
     return promise_in_words(clause) if clause else path
@@ -360,66 +381,6 @@ def _signatures(
             )
         )
     return tuple(lines)
-
-
-def _variants(history: tuple[Recorded, ...], record: ReleaseRecord) -> tuple[VariantLine, ...]:
-    """The sizes that this release was chosen from; a model fitted once more was chosen as what it was before."""
-    measured = [one.event for one in history if isinstance(one.event, VariantMeasured)]
-    models = {one.event.id: one.event.model for one in history if isinstance(one.event, ModelTrained)}
-    mine = models.get(record.release.model)
-    chosen = {
-        id_
-        for id_, one in models.items()
-        if mine is not None
-        and one.trial == mine.trial
-        and one.variant == mine.variant.removesuffix(REFIT).removesuffix("+")
-    } | {record.release.model}
-    references = {one.reference for one in measured if one.model in chosen}
-    return tuple(
-        VariantLine(
-            name=one.variant or "reference",
-            model=one.model,
-            speed=one.speed,
-            agreement=one.parity.decisions_agree,
-            cost=one.cost,
-            chosen=one.model in chosen,
-            reason=one.reason,
-        )
-        for one in measured
-        if one.reference in references
-    )
-
-
-def _front(variants: tuple[VariantLine, ...], currency: str) -> ScatterChart | None:
-    """Size against cost: those that nothing beats on both are the front."""
-    seen = [one for one in variants if one.cost is not None]
-    if len(seen) < 2:
-        return None
-    dots = []
-    for one in seen:
-        beaten = any(
-            other.speed.size_bytes <= one.speed.size_bytes
-            and (other.cost or 0.0) <= (one.cost or 0.0)
-            and (other.speed.size_bytes, other.cost) != (one.speed.size_bytes, one.cost)
-            for other in seen
-        )
-        dots.append(
-            Dot(
-                name=one.name,
-                x=one.speed.size_bytes / 1000,
-                y=1000.0 * (one.cost or 0.0),
-                chosen=one.chosen,
-                front=not beaten,
-            )
-        )
-    return ScatterChart(
-        title="Smaller against dearer",
-        description="Each size in which the model was tried: its file, and what deciding by it costs.",
-        x_label="size of the file in kB",
-        y_label=f"{currency} per 1000 decisions on the metered rows",
-        dots=tuple(dots),
-        x_logarithmic=True,
-    )
 
 
 def _steps(contract: Contract, record: ReleaseRecord) -> tuple[tuple[str, str], ...]:

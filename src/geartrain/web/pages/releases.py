@@ -12,6 +12,7 @@ from geartrain.engine import releasing
 from geartrain.release import conditions
 from geartrain.release.answers import Refusal
 from geartrain.release.rollout import previous_champion
+from geartrain.web.pages.endings import end_of
 from geartrain.web.pages.standing import Tally, contract_of, findings_now, tallies
 from geartrain.web.paging import Action, Denied, Done, Download, Outcome, Page
 from geartrain.web.room import Asked
@@ -32,6 +33,8 @@ class ReleaseLine:
     missing: tuple[Role, ...]
     champion: bool
     challenger: bool
+    ended_at: datetime | None
+    replaced_by: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +73,10 @@ def releases_view(asked: Asked) -> ReleasesView:
                 missing=conditions.signing(contract, one).missing,
                 champion=one.id == state.champion,
                 challenger=one.id == state.challenger,
+                ended_at=end.at if end else None,
+                replaced_by=end.by if end else None,
             )
-            for one in reversed(state.records)
+            for one, end in ((one, end_of(state, one)) for one in reversed(state.records))
         ),
         reigns=tuple(
             Reigned(release=one.release, since=one.since, until=one.until, approved_by=one.approved_by)

@@ -11,6 +11,7 @@ from geartrain.engine.adopted import contract_in_force
 from geartrain.engine.living import latest_findings
 from geartrain.errors import PageMissing
 from geartrain.release.state import ReleaseRecord, ReleaseState
+from geartrain.web.plain import Plain, plain_of
 from geartrain.web.room import Asked
 
 #: What asks for attention comes first.
@@ -42,6 +43,11 @@ def contract_of(asked: Asked) -> Contract:
     if contract is None:
         raise PageMissing("there is no such product in this workspace", found=asked.product)
     return contract
+
+
+def words_of(asked: Asked) -> Plain:
+    """What people call things in the product that the address names."""
+    return plain_of(asked.workspace, contract_of(asked))
 
 
 def subject_of(state: ReleaseState) -> ReleaseRecord | None:
