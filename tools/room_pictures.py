@@ -22,6 +22,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from geartrain.domain.accounts import Account, Session
 from geartrain.engine.adopted import contract_in_force
+from geartrain.engine.incidents import cases
+from geartrain.engine.release_words import live_reading
 from geartrain.engine.workspace import Workspace
 from geartrain.testing.accounts import MemoryAccounts
 from geartrain.web.app import create_room
@@ -46,7 +48,10 @@ SHOWN = (
 #: So much of a page is shown in the documentation; the whole of it where all are taken.
 HEIGHTS = {1280: 1100, 390: 844}
 CHAPTERS = ("promise", "promise/propose", "promise/proposals", "over-time", "releases", "releases/{release}",
-            "review", "features", "fairness", "incidents", "ledger", "feeds")  # fmt: skip
+            "releases/{first}", "review", "features", "features/{feature}", "fairness", "incidents",
+            "incidents/{incident}", "ledger", "feeds", "feeds/{source}")  # fmt: skip
+#: So long a page is waited for whose figures are being counted.
+PATIENCE_MS = 60_000
 
 
 def main() -> None:
@@ -58,17 +63,19 @@ def main() -> None:
     only = [one for one in sys.argv[4:] if not one.startswith("--")]
     wanted = (
         tuple((f"{page}-{width}-{theme}", page, width, theme) for page in CHAPTERS
-              for width in HEIGHTS for theme in ("light", "dark"))
+              if not only or page in only for width in HEIGHTS for theme in ("light", "dark"))
         if whole else tuple(one for one in SHOWN if not only or one[0] in only)
     )  # fmt: skip
-    release = space.releases(product).champion or ""
+    names = _names(space, product)
     url = _served(space, product)
     program = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for name, page, width, theme in wanted:
-            at = f"{url}/products/{product}/{page.format(release=release)}"
-            file = into / f"room-{name.replace('/', '_').replace('{release}', 'one')}.png"
+            if not all(names[part] for part in names if f"{{{part}}}" in page):
+                continue
+            at = f"{url}/products/{product}/{page.format(**names)}"
+            file = into / f"room-{name.replace('/', '_').replace('{', '').replace('}', '')}.png"
             _taken(browser, url, at, file, width=width, theme=theme, whole=whole)
         browser.close()
 
@@ -81,6 +88,7 @@ def _taken(browser: Browser, url: str, at: str, file: Path, *, width: int, theme
     context.add_cookies([{"name": "geartrain-session", "value": "pictures", "url": url}])
     page = context.new_page()
     answer = page.goto(at)
+    page.wait_for_selector("main [data-renew]", state="detached", timeout=PATIENCE_MS)
     wide = page.evaluate("document.documentElement.scrollWidth")
     sys.stdout.write(
         f"{file.name}: {answer.status if answer else '?'}{' TOO WIDE' if wide > width else ''}\n"
@@ -89,11 +97,26 @@ def _taken(browser: Browser, url: str, at: str, file: Path, *, width: int, theme
     context.close()
 
 
+def _names(space: Workspace, product: str) -> dict[str, str]:
+    """What stands for the parts of an address: the live release and the first, an incident, a feature, a feed."""
+    state, contract = space.releases(product), contract_in_force(space, product)
+    reading, found = live_reading(space, product), cases(space.history(product))
+    return {
+        "release": state.champion or "",
+        "first": state.records[0].id if state.records else "",
+        "incident": found[0].incident.id if found else "",
+        "feature": reading.features[0] if reading else "",
+        "source": contract.data.decisions.name if contract and contract.data else "",
+    }
+
+
 def _served(space: Workspace, product: str) -> str:
     """Serve the room to this process alone, with the product owner signed in; its address."""
     contract = contract_in_force(space, product)
     people = [person for _, named in contract.team for person in named] if contract else []
-    now, accounts = datetime.now(UTC), MemoryAccounts()
+    # As the team saw it when something was last written down; the demo's clock stopped long ago.
+    now = min(max(one.at for one in space.history(product)) + timedelta(hours=1), datetime.now(UTC))
+    accounts = MemoryAccounts()
     for person in dict.fromkeys(people):
         accounts.add(Account(person=person, password="", keeper=True, opened_at=now))
     ends = now + timedelta(hours=1)
