@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import perf_counter, sleep
 
 import pytest
 
@@ -127,6 +130,26 @@ def test_a_large_request_is_cut_and_put_together(world, talk):
 
     assert [one["value"] for one in made] == [pytest.approx(i / 50, abs=1e-5) for i in range(1000)]
     assert len(world.logged()) == 1000
+
+
+def test_the_log_says_how_long_each_answer_took(world, talk, monkeypatch):
+    """From the request's arrival to the hand-over: at least what the model took, at most what the client waited; a slice each."""
+
+    async def conversation(client):
+        began = perf_counter()
+        answer = await client.post(URL.format("n"), json={"rows": [{"x": 1, "y": 0}] * 200})
+        return answer, perf_counter() - began
+
+    lane = world.host.lane("n")
+    slow = replace(lane.champion, predict=lambda matrix: (sleep(0.02), lane.champion.predict(matrix))[1])
+    monkeypatch.setattr(world.host, "lane", lambda _: replace(lane, champion=slow))
+    answer, waited_s = talk(world, conversation)
+
+    assert answer.status_code == 200
+    took = [record.latency_ms for record in world.logged()]
+    assert len(took) == 200
+    assert all(20 <= one <= 1e3 * waited_s for one in took)
+    assert sorted(Counter(took).values()) == [72, 128]
 
 
 def test_one_client_s_bad_row_costs_no_other_client(world, talk, make_served):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -11,8 +12,9 @@ from geartrain.domain.events import Refused, StageEntered
 from geartrain.domain.prediction import Outcome
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine import releasing
+from geartrain.engine.decided import decisions_of
 from geartrain.engine.ingesting import Door
-from geartrain.engine.logbook import DECISIONS, FEATURE, SHADOWS
+from geartrain.engine.logbook import DECISIONS, FEATURE, LATENCY, SHADOWS, log_records
 from geartrain.engine.rows import frame_of, table_of, take_rows
 from geartrain.errors import ProductUnknown, SourceUnreadable
 from geartrain.serving.host import OutcomeStatus
@@ -66,6 +68,26 @@ def test_an_answer_is_in_the_lake_with_what_it_was_made_from(living, the_shop):
     assert found is not None
     assert (found.action, found.key) == (record.decision.action, "new-1")
     assert found.probabilities == record.decision.probabilities
+
+
+def test_a_log_from_before_latencies_takes_them(living, the_shop):
+    """A table without the column goes on; what was written before has no latency, what comes has."""
+    ask(living, ROW)
+    assert living.host.log.flush(timeout_s=5)
+    space = the_shop.workspace()
+    told = logged(the_shop).drop(LATENCY)
+    space.lake.append(table_of("older", DECISIONS), told.to_arrow(), batch="before")
+    assert decisions_of(space, "older", now=now(), columns=(LATENCY,)).height == 1
+
+    (record,) = ask(living, ROW)
+    timed = replace(record, decision=replace(record.decision, product="older", id="timed"), latency_ms=2.5)
+    log_records(space, [timed], batch="after", encoding_of=lambda *_: None)
+
+    found = decisions_of(space, "older", now=now(), columns=(LATENCY,))
+    assert dict(zip(found["decision_id"], found[LATENCY], strict=True)) == {
+        told["decision_id"][0]: None,
+        "timed": 2.5,
+    }
 
 
 def test_an_outcome_becomes_a_label(living, the_shop):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -310,6 +313,19 @@ def test_a_torn_tail_costs_only_the_torn(tmp_path_factory, ids, cut):
 
     assert found == ids[: len(found)]
     assert len(found) < len(ids)
+
+
+def test_a_segment_of_an_earlier_version_is_read(tmp_path):
+    """What a process wrote before latencies were logged, and left behind, loses nothing but that."""
+    record = logged("old")
+    fields = {name: getattr(record, name) for name in ("decision", "at", "row", "features", "shadow")}
+    content = msgspec.msgpack.encode(fields)
+    path = tmp_path / "s-1.journal"
+    path.write_bytes(struct.pack("<II", len(content), zlib.crc32(content)) + content)
+
+    (found,) = read_records(path)
+
+    assert (found.decision, found.latency_ms) == (record.decision, None)
 
 
 _WRITER = """

@@ -140,7 +140,7 @@ class DecisionRoute:
         call.mark("read")
         admit(self._admission, lane.promised_s)
         try:
-            ask, given = self._checked(call.subject, lane.champion.key, checks, body)
+            ask, given = self._checked(call, lane.champion.key, checks, body)
             call.mark("check")
             decisions = await self._decided(call, ask, given=given)
         finally:
@@ -153,7 +153,7 @@ class DecisionRoute:
         call.mark("write")
         return Reply(status=200, body=content)
 
-    def _checked(self, product: str, key: str, checks: RowChecks, body: bytes) -> tuple[Ask, bool]:
+    def _checked(self, call: Call, key: str, checks: RowChecks, body: bytes) -> tuple[Ask, bool]:
         """The request as checked rows, and whether the client gave the decision ids."""
         request = decode_body(body, _DECODER)
         if (request.rows is None) == (request.row is None):
@@ -177,7 +177,7 @@ class DecisionRoute:
             raise refuse(violations)
         unknown = checks.unknown(rows)
         if unknown:
-            self._metrics.unknown_fields.labels(product).inc(unknown)
+            self._metrics.unknown_fields.labels(call.subject).inc(unknown)
         ids = _names(request.decision_ids, len(rows), "decision_ids")
         if ids is not None and (len(set(ids)) < len(ids) or "" in ids):
             raise RequestInvalid("decision ids are unique and not empty", where="decision_ids")
@@ -190,6 +190,7 @@ class DecisionRoute:
             keys=keys,
             at=self._time(request.at),
             explain=request.explain,
+            arrived_s=call.started,
         )
         return ask, ids is not None
 
@@ -338,6 +339,7 @@ def _part(ask: Ask, places: Sequence[int]) -> Ask:
         keys=tuple(ask.keys[i] for i in places),
         at=ask.at,
         explain=ask.explain,
+        arrived_s=ask.arrived_s,
     )
 
 

@@ -21,6 +21,8 @@ from geartrain.serving.journal import LoggedDecision
 DECISIONS = "decisions__log"
 #: The lake table of what shadows would have done; nobody was answered with it.
 SHADOWS = "shadows__log"
+#: How long an answered decision took; tables of earlier versions and of a replay have no such column.
+LATENCY = "latency_ms"
 #: What stands before a feature's name in the log.
 FEATURE = "feature:"
 
@@ -51,7 +53,7 @@ def log_records(
 ) -> None:
     """Append what a server answered and what its shadows would have; the same batch again changes nothing.
 
-    Beside the columns of a replay's log there is the row as it was sent, as JSON. Features
+    Beside the columns of a replay's log there is the row as it was sent, as JSON, and how long it took. Features
     stand there as the model saw them; where *encoding_of* (product, release) does not know
     a release any more, the row is kept without them: no answered decision is lost.
     """
@@ -121,7 +123,12 @@ def _records_frame(
             "key": [key_of(one.decision) for one in records],
         }
     )
-    sent = pl.DataFrame({"row": [json.dumps(dict(one.row), default=str) for one in records]})
+    sent = pl.DataFrame(
+        {
+            "row": [json.dumps(dict(one.row), default=str) for one in records],
+            LATENCY: pl.Series([one.latency_ms for one in records], dtype=pl.Float64),
+        }
+    )
     parts = [happened, _told([one.decision for one in records]), sent]
     if encoding is not None:
         parts.append(_seen(encoding, records))

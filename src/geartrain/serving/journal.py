@@ -35,6 +35,9 @@ class LoggedDecision:
         row: The row as it was sent; nested values as JSON text.
         features: The model's input, in the order of the release's columns.
         shadow: Whether nobody was answered with it.
+        latency_ms: From the request's arrival in the server until its decision was handed to the log;
+            None where nobody waited for it, and in records of earlier versions. Writing the
+            log and the answer comes on top.
     """
 
     decision: Decision
@@ -42,6 +45,7 @@ class LoggedDecision:
     row: Row
     features: tuple[float, ...]
     shadow: bool = False
+    latency_ms: float | None = None
 
     @property
     def identity(self) -> tuple[str, str, bool]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from time import perf_counter
 
 from geartrain.domain.digest import short
 from geartrain.domain.prediction import Decision
@@ -65,23 +66,35 @@ def checks_of(served: Served) -> RowChecks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """Checked rows of one request."""
+    """Checked rows of one request.
+
+    Attributes:
+        arrived_s: The reading of the steady clock when the request arrived; None where nobody waits.
+    """
 
     rows: tuple[RawRow, ...]
     ids: tuple[str, ...]
     keys: tuple[str, ...]
     at: datetime | None = None
     explain: bool = False
+    arrived_s: float | None = None
 
 
 Answer = tuple[LoggedDecision, ...] | RequestInvalid
 
 
-def answer(lane: Lane, asks: Sequence[Ask], now: datetime, *, stale_s: float | None = None) -> list[Answer]:
+def answer(
+    lane: Lane,
+    asks: Sequence[Ask],
+    now: datetime,
+    *,
+    stale_s: float | None = None,
+    clock: Callable[[], float] = perf_counter,
+) -> list[Answer]:
     """Decide about the rows of all *asks* in as few model calls as their arms and times allow.
 
     Each ask gets its decisions in the order of its rows, or the reason why *its* rows
-    cannot be encoded.
+    cannot be encoded. *clock* is the steady clock by which the asks arrived.
     """
     groups: dict[tuple[Arm, datetime, bool], list[tuple[int, int]]] = {}
     for a, ask in enumerate(asks):
@@ -92,7 +105,7 @@ def answer(lane: Lane, asks: Sequence[Ask], now: datetime, *, stale_s: float | N
     refused: dict[int, RequestInvalid] = {}
     for (arm, at, explain), places in groups.items():
         served = lane.canary if arm is Arm.CANARY and lane.canary is not None else lane.champion
-        _answer_group(lane, served, asks, places, now, at, explain, arm, stale_s, made, refused)
+        _answer_group(lane, served, asks, places, now, at, explain, arm, stale_s, clock, made, refused)
     return [refused.get(a) or tuple(made[a][r] for r in range(len(ask.rows))) for a, ask in enumerate(asks)]
 
 
@@ -106,6 +119,7 @@ def _answer_group(
     explain: bool,  # noqa: FBT001 - a private step of `answer`
     arm: Arm,
     stale_s: float | None,
+    clock: Callable[[], float],
     made: list[dict[int, LoggedDecision]],
     refused: dict[int, RequestInvalid],
 ) -> None:
@@ -122,9 +136,12 @@ def _answer_group(
             return
         # One client's row must not cost another client's answer.
         for place in places:
-            _answer_group(lane, served, asks, [place], now, at, explain, arm, stale_s, made, refused)
+            _answer_group(lane, served, asks, [place], now, at, explain, arm, stale_s, clock, made, refused)
         return
-    for (a, r), record in zip(places, _logged(answered, rows, at), strict=True):
+    done = clock()
+    arrived = (asks[a].arrived_s for a, _ in places)
+    took = [None if since is None else 1e3 * (done - since) for since in arrived]
+    for (a, r), record in zip(places, _logged(answered, rows, at, took), strict=True):
         made[a][r] = record
 
 
@@ -192,7 +209,7 @@ def decide_in_shadow(
         ids, keys = [ask.ids[i] for i in taken], [ask.keys[i] for i in taken]
         at = ask.at or now
         answered = decide_rows(shadow, rows, now, ids, keys=keys, at=at, stale_s=stale_s, arm=Arm.SHADOW)
-        records.extend(_logged(answered, rows, at, shadow=True))
+        records.extend(_logged(answered, rows, at, [None] * len(rows), shadow=True))
     return tuple(records)
 
 
@@ -203,11 +220,23 @@ def _arm(lane: Lane, key: str) -> Arm:
 
 
 def _logged(
-    answered: Answered, rows: Sequence[RawRow], at: datetime, *, shadow: bool = False
+    answered: Answered,
+    rows: Sequence[RawRow],
+    at: datetime,
+    took_ms: Sequence[float | None],
+    *,
+    shadow: bool = False,
 ) -> list[LoggedDecision]:
     decisions: tuple[Decision, ...] = answered.decisions
     features = answered.features.tolist()
     return [
-        LoggedDecision(decision=decision, at=at, row=logged_row(row), features=tuple(values), shadow=shadow)
-        for decision, row, values in zip(decisions, rows, features, strict=True)
+        LoggedDecision(
+            decision=decision,
+            at=at,
+            row=logged_row(row),
+            features=tuple(values),
+            shadow=shadow,
+            latency_ms=took,
+        )
+        for decision, row, values, took in zip(decisions, rows, features, took_ms, strict=True)
     ]
