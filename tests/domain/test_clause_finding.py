@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from geartrain.domain.clause import Clause, Comparison, Mark, Severity, Stage
 from geartrain.domain.digest import digest
-from geartrain.domain.finding import Finding, Measurement, Status, judge
+from geartrain.domain.finding import Finding, Guarantee, Measurement, Status, judge
 from geartrain.domain.roles import Role
 from geartrain.domain.wire import decode, encode
 
@@ -166,3 +167,25 @@ def test_rows_needed_are_sane(value: float, half: float, bound: float, rows: int
         assert found.rows_needed >= found.relevant_needed
     if found.status is not Status.UNPROVEN:
         assert found.rows_needed is None
+
+
+def test_a_finding_says_for_how_many_looks_it_holds() -> None:
+    """What a measurement guarantees stays with its finding; a fact needs no guarantee."""
+    seen = Measurement(value=0.97, low=0.92, high=0.99)
+    once = _judged(_clause(0.9), seen)
+    always = _judged(_clause(0.9), replace(seen, guarantee=Guarantee.AT_ALL_TIMES))
+
+    assert (once.guarantee, once.holds_at_all_times) == (Guarantee.ONE_LOOK, False)
+    assert (always.guarantee, always.holds_at_all_times) == (Guarantee.AT_ALL_TIMES, True)
+    assert _judged(_clause(0.9), Measurement.exact(1.0)).holds_at_all_times
+    assert decode(encode(always), Finding) == always
+
+
+def test_findings_from_before_the_guarantee_keep_their_digest_and_their_word() -> None:
+    """One look is what was meant where nothing was said: same bytes. An old method that says more is believed."""
+    once = _judged(_clause(0.9), Measurement(value=0.97, low=0.92, high=0.99, method="bootstrap"))
+    assert b"guarantee" not in encode(once)
+    assert digest(once) != digest(replace(once, guarantee=Guarantee.AT_ALL_TIMES))
+
+    old = encode(replace(once, method="empirical-Bernstein confidence sequence, at all times at once"))
+    assert decode(old, Finding).holds_at_all_times

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geartrain.domain.digest import canonical, digest, digest_bytes, plain, short
+from geartrain.domain.digest import UNLESS_DEFAULT, canonical, digest, digest_bytes, plain, short
 from geartrain.domain.roles import Role
 
 PLAIN = st.recursive(
@@ -120,3 +120,19 @@ def test_bytes_are_named_by_their_sha256() -> None:
     assert digest_bytes(b"") == empty
     assert plain(b"") == f"sha256:{empty}"
     assert short(empty) == "e3b0c44298fc"
+
+
+def test_a_field_that_a_noun_got_later_leaves_old_names_alone() -> None:
+    """Where it holds its default the noun has the name from before; another value is other content."""
+
+    @dataclass(frozen=True)
+    class Before:
+        size: int
+
+    @dataclass(frozen=True)
+    class After:
+        size: int
+        unit: str = field(default="m", metadata={"digest": UNLESS_DEFAULT})
+
+    assert digest(After(3)) == digest(Before(3))
+    assert len({digest(After(3)), digest(After(3, "km")), digest(After(3, "mm"))}) == 3

@@ -10,6 +10,7 @@ import pytest
 
 from geartrain.domain.clause import Clause, Comparison, Severity, Stage
 from geartrain.domain.contract import Contract, CostTerms, DecisionTerms, ProductTerms
+from geartrain.domain.finding import Guarantee
 from geartrain.domain.roles import Role
 from geartrain.domain.rule import rule_of
 from geartrain.domain.task import Task
@@ -96,6 +97,7 @@ def test_a_live_finding_says_how_often_one_may_look():
     )
     assert (seen.status, seen.stage) == ("unproven", Stage.LIVE)
     assert "holds at all times at once, however often one looks" in seen.message
+    assert (seen.guarantee, seen.holds_at_all_times) == (Guarantee.AT_ALL_TIMES, True)
     assert "confidence sequence" in seen.method
     assert silent.status == "not measured"
     assert "none of 50 rows counts" in silent.message
@@ -142,7 +144,7 @@ def test_a_broken_clause_calls_its_owner_only_if_it_may_be_looked_at_any_time():
     found = findings_live(evidence_of(contract, rule, usable(rule, log), {}), [promise], now=NOW)
     (signal,) = clause_signals(contract, found)
     assert (signal.kind, signal.about, signal.owner) == ("abstention", "success.decides", Role.PRODUCT)
-    assert clause_signals(contract, tuple(replace(one, method="exact, one look") for one in found)) == ()
+    assert clause_signals(contract, tuple(replace(one, guarantee=Guarantee.ONE_LOOK) for one in found)) == ()
     assert clause_signals(contract, tuple(replace(one, severity=Severity.WARN) for one in found)) == ()
 
 

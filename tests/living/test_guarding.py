@@ -10,7 +10,7 @@ import pytest
 from geartrain.domain.clause import Clause, Comparison, Stage
 from geartrain.domain.contract import Contract, DecisionTerms, ProductTerms, ReleaseTerms
 from geartrain.domain.events import RolledBack, StageEntered
-from geartrain.domain.finding import Measurement, judge
+from geartrain.domain.finding import Guarantee, Measurement, judge
 from geartrain.domain.prediction import Outcome
 from geartrain.domain.release import ReleaseStage
 from geartrain.domain.roles import Role
@@ -19,7 +19,6 @@ from geartrain.engine import releasing
 from geartrain.engine.guarding import breaking
 from geartrain.engine.monitoring_live import watch_live
 from geartrain.serving.lanes import Ask, answer, decide_in_shadow
-from geartrain.stats.bounded import AT_ALL_TIMES
 
 NAME = "shop"
 ROWS = 300
@@ -236,8 +235,8 @@ CLAUSE = Clause(
         ("plausibility.rises", {}, True),
         ("success.recall", {}, True),
         ("fairness.alike", {}, True),
-        ("plausibility.rises", {"method": "exact", "confidence": 1.0}, True),
-        ("plausibility.rises", {"method": "Wilson, one look"}, False),
+        ("plausibility.rises", {"guarantee": Guarantee.ONE_LOOK, "confidence": 1.0}, True),
+        ("plausibility.rises", {"guarantee": Guarantee.ONE_LOOK}, False),
         ("plausibility.rises", {"value": 0.05, "low": 0.0, "high": 0.2}, False),
         ("data.visits.freshness", {}, False),
     ],
@@ -246,7 +245,9 @@ def test_only_a_statement_for_all_times_about_the_release_stops_it(path, changed
     """A finding of one look, an unproven one and one about a feed stop nothing; what is not in `abort_on` never does."""
     clause = replace(CLAUSE, path=path)
     seen = replace(
-        Measurement(value=0.5, low=0.4, high=0.6, rows=500, method=f"Clopper-Pearson, {AT_ALL_TIMES}"),
+        Measurement(
+            value=0.5, low=0.4, high=0.6, rows=500, method="Clopper-Pearson", guarantee=Guarantee.AT_ALL_TIMES
+        ),
         **changed,
     )
     contract = Contract(

@@ -17,6 +17,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+#: The value of `metadata={"digest": ...}` for a field that a noun got later: while it holds its
+#: default the noun keeps the identity, and so the signatures, that it had before there was the field.
+UNLESS_DEFAULT = "unless default"
+
 
 def canonical(value: object) -> bytes:
     """Encode *value* as canonical JSON: sorted keys, no spaces, UTC times, plain enums.
@@ -35,7 +39,7 @@ def canonical(value: object) -> bytes:
 def plain(value: object) -> object:
     """Reduce *value* to JSON's own types; fields marked `metadata={"digest": False}` are left out.
 
-    A whole float becomes an integer, so that 5.0 and 5 have one identity on every way
+    So are those marked `UNLESS_DEFAULT` that hold their default. A whole float becomes an integer, so that 5.0 and 5 have one identity on every way
     through JSON.
 
     >>> plain(datetime(2026, 1, 2, tzinfo=UTC))
@@ -66,9 +70,14 @@ def plain(value: object) -> object:
         return {
             field.name: plain(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            if field.metadata.get("digest", True)
+            if _is_told(field, value)
         }
     raise TypeError(f"no canonical form for {type(value).__qualname__}: {value!r}")
+
+
+def _is_told(field: dataclasses.Field[object], noun: object) -> bool:
+    told = field.metadata.get("digest", True)
+    return bool(told) and (told != UNLESS_DEFAULT or getattr(noun, field.name) != field.default)
 
 
 def digest(value: object) -> str:

@@ -7,11 +7,12 @@ thin evidence counts against the promise, never for it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from geartrain.domain.clause import Clause, Comparison, Severity, Stage
+from geartrain.domain.digest import UNLESS_DEFAULT
 from geartrain.domain.roles import Role
 
 #: Beyond this, "how many more rows" is no longer an answer anyone can act on.
@@ -25,6 +26,17 @@ class Status(StrEnum):
     BROKEN = "broken"
     UNPROVEN = "unproven"
     NOT_MEASURED = "not measured"
+
+
+class Guarantee(StrEnum):
+    """For how many looks an interval's confidence holds.
+
+    One look: for the one at rows whose number nobody chose by what they say. At all times at
+    once: all intervals, after each row, hold together with that confidence.
+    """
+
+    ONE_LOOK = "one look"
+    AT_ALL_TIMES = "at all times at once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +56,7 @@ class Measurement:
         note: What else the reader must know, such as an assumption.
         relevant_needed: About how many relevant rows would settle it, where the method
             has its own formula; None leaves that to `judge`.
+        guarantee: For how many looks the interval holds.
     """
 
     value: float
@@ -55,6 +68,7 @@ class Measurement:
     method: str = ""
     note: str = ""
     relevant_needed: int | None = None
+    guarantee: Guarantee = field(default=Guarantee.ONE_LOOK, metadata={"digest": UNLESS_DEFAULT})
 
     @classmethod
     def exact(cls, value: float, *, rows: int = 0, method: str = "exact", note: str = "") -> Measurement:
@@ -86,6 +100,7 @@ class Finding:
         severity: What it does to a release.
         message: The finding in one plain sentence.
         found_at: When.
+        guarantee: For how many looks the interval holds; an exact fact needs none.
     """
 
     clause: str
@@ -106,6 +121,14 @@ class Finding:
     severity: Severity
     message: str
     found_at: datetime
+    guarantee: Guarantee = field(default=Guarantee.ONE_LOOK, metadata={"digest": UNLESS_DEFAULT})
+
+    @property
+    def holds_at_all_times(self) -> bool:
+        """Whether what it says holds however often one looks."""
+        # Findings of earlier versions have no guarantee and end their method with it.
+        said = self.guarantee is Guarantee.AT_ALL_TIMES or self.method.endswith(Guarantee.AT_ALL_TIMES)
+        return said or self.confidence == 1.0
 
     @property
     def blocks(self) -> bool:
@@ -156,6 +179,7 @@ def judge(
         severity=clause.severity,
         message=_sentence(clause, measurement, status, more_relevant),
         found_at=now,
+        guarantee=measurement.guarantee,
     )
 
 

@@ -10,7 +10,6 @@ from geartrain.domain.clause import Clause, Severity, Stage
 from geartrain.domain.contract import Contract
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.incident import Signal
-from geartrain.stats.bounded import AT_ALL_TIMES
 from geartrain.stats.eprocess import MOST_EVIDENCE
 
 #: Sections whose clauses speak of the release itself and ring by themselves; feeds have alarms of their own, and so has the mean cost.
@@ -39,13 +38,8 @@ def clause_signals(contract: Contract, findings: tuple[Finding, ...]) -> tuple[S
         and one.stage is Stage.LIVE
         and one.status is Status.BROKEN
         and one.severity is Severity.BLOCK
-        and holds_at_all_times(one)
+        and one.holds_at_all_times
     )
-
-
-def holds_at_all_times(finding: Finding) -> bool:
-    """Whether what the finding says holds however often one looks."""
-    return finding.confidence == 1.0 or finding.method.endswith(AT_ALL_TIMES)
 
 
 def _signal(clause: Clause, finding: Finding) -> Signal:

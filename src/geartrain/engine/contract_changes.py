@@ -301,6 +301,7 @@ def _again(
         confidence=before.confidence,
         rows=before.rows,
         method=before.method,
+        guarantee=before.guarantee,
     )
     return judge(clause, measured, stage=before.stage, now=now)
 

@@ -22,7 +22,7 @@ from geartrain.domain.finding import Finding, Measurement, Status
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine import releasing
 from geartrain.engine.bundles import load_bundle
-from geartrain.engine.clause_alarms import SECTIONS, holds_at_all_times
+from geartrain.engine.clause_alarms import SECTIONS
 from geartrain.engine.decided import decisions_of, features_of, rows_as_decided, with_truth
 from geartrain.engine.live_evidence import MAY_LOOK, epoch_of, judged_live
 from geartrain.engine.logbook import DECISIONS, SHADOWS
@@ -98,7 +98,7 @@ def breaking(contract: Contract, findings: tuple[Finding, ...]) -> tuple[Finding
         if one.clause in aborting
         and sections.get(one.clause) in SECTIONS
         and one.status is Status.BROKEN
-        and holds_at_all_times(one)
+        and one.holds_at_all_times
     )
 
 

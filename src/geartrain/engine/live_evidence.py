@@ -132,8 +132,7 @@ def _with_guarantee(evidence: Evidence, clause: Clause) -> Measured:
         value, said = measured(evidence, clause, None), ONE_LOOK
     if isinstance(value, Unmeasured):
         return value
-    method = value.method if said == MAY_LOOK else f"{value.method}, one look"
-    return replace(value, method=method, note="; ".join(one for one in (value.note, said) if one))
+    return replace(value, note="; ".join(one for one in (value.note, said) if one))
 
 
 def judged_live(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geartrain.domain.clause import Stage
 from geartrain.domain.contract import Contract
 from geartrain.domain.expression import Columns
-from geartrain.domain.finding import Finding
+from geartrain.domain.finding import Finding, Guarantee
 from geartrain.domain.prediction import Floats
 from geartrain.engine.live_evidence import MAY_LOOK, ONE_LOOK
 from geartrain.evaluation.asking import judge_traffic
@@ -21,7 +21,6 @@ from geartrain.evaluation.model_view import ModelView
 from geartrain.evaluation.scene import Traffic
 from geartrain.features.encoding import encode
 from geartrain.release.bundle_nouns import Loaded
-from geartrain.stats.bounded import AT_ALL_TIMES
 from geartrain.stats.eprocess import restart_weight
 from geartrain.stats.intervals import CONFIDENCE
 from geartrain.stats.onnx_model import OnnxModel
@@ -117,10 +116,11 @@ def _with_guarantee(finding: Finding, block: Block) -> Finding:
     if block.number and finding.method == "Clopper-Pearson":
         return replace(
             finding,
-            method=f"{finding.method}, block {block.number}, {AT_ALL_TIMES}",
+            method=f"{finding.method}, block {block.number}",
+            guarantee=Guarantee.AT_ALL_TIMES,
             message=f"{finding.message} [{MAY_LOOK}]",
         )
-    return replace(finding, method=f"{finding.method}, one look", message=f"{finding.message} [{ONE_LOOK}]")
+    return replace(finding, message=f"{finding.message} [{ONE_LOOK}]")
 
 
 def _contributions(model: TreeModel) -> Callable[[NDArray[np.float32]], Floats]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from geartrain.domain.clause import Clause
 from geartrain.domain.expression import parse
-from geartrain.domain.finding import Measurement
+from geartrain.domain.finding import Guarantee, Measurement
 from geartrain.domain.prediction import Floats
 from geartrain.domain.task import Task
 from geartrain.errors import ExpressionInvalid
@@ -52,11 +52,16 @@ def at_all_times(evidence: Evidence, clause: Clause) -> Measured | None:
     parameters = dict(clause.parameters)
     try:
         mask = evidence.slice(clause.where)
-        if clause.section == "fairness":
-            return _gap(evidence, clause.metric, mask, parameters)
-        return None if clause.relative_to else _mean(evidence, clause.metric, mask, parameters)
+        seen = (
+            _gap(evidence, clause.metric, mask, parameters)
+            if clause.section == "fairness"
+            else None
+            if clause.relative_to
+            else _mean(evidence, clause.metric, mask, parameters)
+        )
     except ExpressionInvalid as error:
         return Unmeasured(reason=f"an expression cannot be read: {error.message}")
+    return replace(seen, guarantee=Guarantee.AT_ALL_TIMES) if isinstance(seen, Measurement) else seen
 
 
 def _gap(evidence: Evidence, definition: str, mask: Mask, parameters: Parameters) -> Measured | None:

@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from geartrain.domain.finding import Measurement
+from geartrain.domain.finding import Guarantee, Measurement
 
 Floats = NDArray[np.float64]
 
 #: The share of reference costs below the upper end of their scale.
 SCALE_QUANTILE = 0.999
-#: The word in a finding's method by which a reader knows that its interval may be looked at any time.
-AT_ALL_TIMES = "at all times at once"
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
 
 
@@ -198,7 +196,8 @@ def measured_so_far(seen: ConfidenceSequence, scale: Scale) -> Measurement | Non
         high=scale.from_unit(max(seen.high, seen.mean)),
         confidence=1 - seen.alpha,
         rows=seen.rows,
-        method=f"empirical-Bernstein confidence sequence, {AT_ALL_TIMES}",
+        method="empirical-Bernstein confidence sequence",
+        guarantee=Guarantee.AT_ALL_TIMES,
     )
 
 
