@@ -98,6 +98,8 @@ GUARDED = CONTRACT.replace(
     "integrity:\n",
     """\
   recall: {at_least: 0.5, severity: warn, because: who would buy is to see the offer}
+budget:
+  latency_p99: {at_most: 50 ms, severity: warn, stages: [live], because: the page waits}
 fairness:
   phones_and_desks: {groups: device, definition: demographic_parity, at_most: 0.5, severity: warn, because: it is a test}
 integrity:
@@ -106,7 +108,7 @@ integrity:
     "  sign: [science]\n",
     """\
   sign: [science]
-  abort_on: [success.recall, fairness.phones_and_desks]
+  abort_on: [budget.latency_p99, success.recall, fairness.phones_and_desks]
 """,
 )
 

@@ -89,6 +89,19 @@ def promote(the_shop, living):
     assert living.host.lane(NAME).champion.release == the_shop.second
 
 
+def wait(living, took_ms, *, answers=400):
+    """So many visitors, ten seconds apart, each answered after *took_ms*."""
+    lane, begins = living.host.lane(NAME), now()
+    records = []
+    for i in range(answers):
+        row = {"visit_id": f"late-{i}", "visitor": "v1", "pages": 1.0, "device": "phone"}
+        given = Ask(rows=(row,), ids=(living.host.new_id(),), keys=(row["visit_id"],), arrived_s=0.0)
+        (made,) = answer(lane, [given], begins + timedelta(seconds=10 * i), clock=lambda: took_ms / 1e3)
+        records.extend(made)
+    living.host.log.record(records).result(timeout=5)
+    assert living.host.log.flush(timeout_s=10)
+
+
 def failing(served):
     """The same release with a model that raises."""
 
@@ -139,7 +152,7 @@ def test_a_rollout_that_keeps_its_clauses_goes_on(living, the_shop):
 
     found = look(the_shop)
 
-    assert (found.stopped, len(found.beside)) == ((), 3)
+    assert (found.stopped, len(found.beside)) == ((), 4)
     assert releasing.releases(the_shop.workspace(), NAME).challenger == the_shop.second
 
 
@@ -168,6 +181,36 @@ def test_a_live_release_that_breaks_an_abort_clause_is_rolled_back(living, the_s
     assert later.stopped == ()
     assert any("a second step is for people to take" in one for one in later.missing)
     assert releasing.releases(the_shop.workspace(), NAME).champion == the_shop.first
+
+
+def test_answers_that_come_too_late_are_stopped_like_any_broken_clause(living, the_shop):
+    """No label is waited for: a canary that is slow is aborted."""
+    enter(the_shop, ReleaseStage.CANARY, 0.9)
+    living.look()
+    wait(living, 80.0)
+
+    look(the_shop)
+
+    entered = last(the_shop, StageEntered)
+    assert (entered.event.release, entered.event.stage) == (the_shop.second, ReleaseStage.ABORTED)
+    assert "budget.latency_p99 is broken: latency_p99 is 80 (80 to " in entered.event.reason
+    assert "until the decision was handed to the log" in entered.event.reason
+
+
+def test_a_slow_live_release_is_rolled_back(living, the_shop):
+    """The champion before it answers again; engineering was called by the page on latencies, once."""
+    wait(living, 5.0)
+    promote(the_shop, living)
+    wait(living, 80.0)
+
+    found = look(the_shop)
+
+    rolled = last(the_shop, RolledBack)
+    assert (rolled.event.release, rolled.event.to) == (the_shop.second, the_shop.first)
+    assert "budget.latency_p99 is broken" in rolled.event.reason
+    (slow,) = [one for one in found.signals if one.kind == "latency"]
+    assert (slow.about, slow.rows) == ("budget.latency_p99", 400)
+    assert [one.about for one in found.opened for one in one.signals if one.kind == "latency"] == [slow.about]
 
 
 def test_without_a_way_back_the_release_stays_and_people_are_told(living, the_shop):

@@ -45,12 +45,23 @@ def test_a_spike_pages_with_its_start(monitor, now):
 
 def test_one_in_a_hundred_is_what_was_promised(monitor):
     """At the promised share no more than 1 % + 2 sd of 200 streams of 5,000 answers ever page."""
-    rung = 0
+    rung, at_us = 0, np.arange(5000) * 2_000_000
     for seed in range(200):
         late = np.random.default_rng(seed).uniform(size=5000) < 0.01
-        rung += bool(slow_signals((take_latencies(monitor, np.where(late, 20.0, 1.0), np.arange(5000)),)))
+        rung += bool(slow_signals((take_latencies(monitor, np.where(late, 20.0, 1.0), at_us),)))
 
     assert rung <= 200 * 0.01 + 2 * np.sqrt(200 * 0.01 * 0.99)
+
+
+def test_a_burst_rings_nothing_and_slowness_that_stays_does(monitor):
+    """Fifty late answers of one second are one bad spell; a late one in ten, spell after spell, is not what was promised."""
+    at_us = np.arange(600) * 20_000
+    cold = np.where(np.arange(600) < 50, 500.0, 1.0)
+    assert slow_signals((take_latencies(monitor, cold, at_us),)) == ()
+
+    slow = np.where(np.arange(6000) % 10 == 0, 20.0, 1.0)
+    (told,) = slow_signals((take_latencies(monitor, slow, np.arange(6000) * 100_000),))
+    assert "600 of 6,000 answers took longer than 10 ms" in told.message
 
 
 def test_without_a_latency_clause_nothing_is_watched(contract):

@@ -21,6 +21,7 @@ from geartrain.domain.events import FindingsRecorded
 from geartrain.domain.finding import Finding, Measurement, Status
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine import releasing
+from geartrain.engine.answered_live import judged_at_once
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.clause_alarms import SECTIONS
 from geartrain.engine.decided import decisions_of, features_of, rows_as_decided, with_truth
@@ -146,7 +147,9 @@ def _judged(
     log = decisions_of(workspace, product, now=now, release=record.id, log=_log_of(record))
     log = log.filter(pl.col(ARRIVAL_TIME) >= record.proposed_at) if log.height else log
     known = with_truth(workspace, contract, log, now=now)
-    found = judged_live(workspace, contract, loaded.rule, known, now=now, stage=stage)
+    at_once = judged_at_once(workspace, contract, loaded.rule, log, now=now, stage=stage)
+    done = {one.clause for one in at_once}
+    found = at_once + judged_live(workspace, contract, loaded.rule, known, now=now, stage=stage, without=done)
     if known.height == 0:
         return found
     block = block_of(known.height)

@@ -26,6 +26,7 @@ from geartrain.domain.finding import Finding, Status, judge
 from geartrain.domain.incident import Incident, Signal
 from geartrain.domain.prediction import Floats
 from geartrain.domain.wire import decode
+from geartrain.engine.answered_live import judged_at_once, latencies_of
 from geartrain.engine.arms import costs_of
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.clause_alarms import clause_signals
@@ -56,6 +57,7 @@ from geartrain.monitoring.explaining import Told
 from geartrain.monitoring.feeds import CERTAIN, Arrivals, LabelArrivals
 from geartrain.monitoring.profile import from_bytes
 from geartrain.monitoring.refusals import Refused
+from geartrain.monitoring.slow import SHARES
 from geartrain.monitoring.triage import Quiet
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 from geartrain.release.bundle_nouns import Loaded
@@ -119,6 +121,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         labelled, realised, known_us = _costs(workspace, contract, loaded, known, now=now)
         watch.matured(realised, known_us)
         told = _told(known, labelled, realised)
+    watch.answered(*latencies_of(log))
     watch.changes = side_changes(workspace.history(product.name), since=reign.since)
     consistent = consistency_findings(
         workspace, contract, reign.release, now=now, log=log.tail(LATEST) if log.height else log
@@ -131,13 +134,19 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         skew=skewed(consistent),
     )
     costs = watch.findings(now=now)
+    at_once = judged_at_once(workspace, contract, loaded.rule, log, now=now)
+    # What costs and latencies exceed has alarms of its own, with the time since when.
+    alarmed = {one.clause for one in costs} | set(SHARES)
+    done = {one.clause for one in (*costs, *at_once)}
     live = (
         *costs,
-        *judged_live(workspace, contract, loaded.rule, known, now=now, without={one.clause for one in costs}),
+        *at_once,
+        *judged_live(workspace, contract, loaded.rule, known, now=now, without=done),
         *_asked(workspace, contract, loaded, known, now=now),
         *consistent,
     )
-    signals = (*signals, *clause_signals(contract, live[len(costs) :]))
+    broken = tuple(one for one in live if one.clause not in alarmed)
+    signals = (*signals, *clause_signals(contract, broken))
     before = open_incidents(workspace, product.name)
     watch.quiet = _quiet(workspace, product.name)
     seen = watch.look(signals, now=now, open_incidents=before, told=told)
