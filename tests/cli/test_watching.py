@@ -124,6 +124,12 @@ def test_what_changed_is_noticed_told_and_answered(live: tuple[Path, str], shell
     assert any(one["kind"] in {"drift", "unit"} and one["about"] == "amount" for one in found["signals"])
     assert any(one["kind"] == "silent-feed" for one in found["signals"])
     assert len(found["opened"]) >= 1
+    unlike = {one["name"]: one for one in found["unlike"]["columns"]}
+    assert (unlike["amount"]["named"], unlike["score"]["named"]) == (True, False)
+    assert unlike["amount"]["reference"] > 0
+    assert ("unlike", "amount") in {
+        (one["kind"], one["about"]) for incident in found["opened"] for one in incident["signals"]
+    }
     assert second.document["result"]["opened"] == []
     told = (home / ".geartrain" / "notifications.jsonl").read_text().splitlines()
     assert len(told) == len(found["opened"])
@@ -149,6 +155,8 @@ def test_the_cost_of_decisions_is_known_when_their_labels_are(live: tuple[Path, 
     assert said.document["result"]["labelled"] == 240
     assert said.document["result"]["open"] == [], said.out
     assert said.code == 0
+    assert not any(one["named"] for one in said.document["result"]["unlike"]["columns"])
+    assert "no evidence in values of 2 columns over 240 rows" in said.document["result"]["unlike"]["message"]
     live = {one["clause"]: one for one in said.document["result"]["findings"]}
     assert live["plausibility.larger_is_worse"]["status"] == "kept"
     assert live["plausibility.larger_is_worse"]["stage"] == "live"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geartrain.stats.exchangeable import Jumper, jump, ranks_of, wealth_of
+from geartrain.stats.exchangeable import Jumper, evidence_of, jump, ranks_of, rises, wealth_of
 
 
 def _peak(values: np.ndarray, *, seed: int) -> float:
@@ -73,3 +73,32 @@ def test_a_rank_outside_the_unit_interval_is_refused():
     """A rank that no guarantee holds for is an error."""
     with pytest.raises(ValueError, match="ranks"):
         jump(Jumper(), np.array([1.5]))
+
+
+def test_columns_together_are_columns_alone():
+    """Stepped side by side, with rows left out here and there, each column reaches what it reaches alone."""
+    ranks = np.random.default_rng(1).uniform(size=(300, 3)) ** np.array([1.0, 2.0, 0.5])
+    ranks[::7, 1] = np.nan
+
+    for place, risen in enumerate(rises(ranks)):
+        alone = ranks[:, place][~np.isnan(ranks[:, place])]
+        assert risen.peak == pytest.approx(jump(Jumper(), alone).peak, abs=1e-9)
+
+
+def test_a_rise_tells_where_it_began():
+    """Ranks that turn low after 200 even ones: the rise began about there."""
+    ranks = np.concatenate([np.random.default_rng(2).uniform(size=200), np.full(60, 0.05)])
+
+    (risen,) = rises(ranks[:, None])
+
+    assert risen.peak > math.log(1000)
+    assert 150 <= risen.since <= 215
+
+
+def test_the_evidence_of_a_peak_is_an_e_value():
+    """The mean of half the root of the highest wealth is at most 1, where the mean of that wealth itself is not."""
+    chance = np.random.default_rng(3)
+    peaks = [one.peak for one in rises(chance.uniform(size=(400, 600)))]
+
+    assert np.mean([evidence_of(one) for one in peaks]) <= 1
+    assert np.mean(np.exp(peaks)) > 1

@@ -48,6 +48,7 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
         *(f"  {one.status:<12} {one.clause}: {one.message}" for one in found.findings),
         *(f"  {one.status:<12} {one.stage}: {one.clause}: {one.message}" for one in found.beside),
         *(f"  noticed: {one.message}" for one in found.signals),
+        *_without_labels(found),
         *_estimated(found),
     ]
     fresh = {one.id for one in found.opened}
@@ -76,6 +77,7 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
             "beside": found.beside,
             "findings": found.findings,
             "signals": found.signals,
+            "unlike": found.unlike,
             "opened": found.opened,
             "open": found.open,
             "estimate": found.foreseen.estimate,
@@ -87,6 +89,13 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
         },
         text="\n".join(lines),
     )
+
+
+def _without_labels(found: Watched) -> list[str]:
+    """What values alone say of the rows; a reason only where a release is live."""
+    if found.release is None:
+        return []
+    return [f"  without labels: {found.unlike.message or 'nothing is said: ' + found.unlike.reason}"]
 
 
 def _estimated(found: Watched) -> list[str]:

@@ -50,6 +50,7 @@ from geartrain.engine.products import Product
 from geartrain.engine.releasing import releases
 from geartrain.engine.rows import data_of, read_table
 from geartrain.engine.runs import note, noted, run_of_release
+from geartrain.engine.unlike_live import unlike_live
 from geartrain.engine.watching import Watch, begin_watch, open_incidents, side_changes, write_down
 from geartrain.engine.workspace import Workspace
 from geartrain.monitoring.due import UNKNOWN, label_arrivals
@@ -59,6 +60,7 @@ from geartrain.monitoring.profile import from_bytes
 from geartrain.monitoring.refusals import Refused
 from geartrain.monitoring.slow import SHARES
 from geartrain.monitoring.triage import Quiet
+from geartrain.monitoring.unlike import Unlike, supporting
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 from geartrain.release.bundle_nouns import Loaded
 
@@ -82,6 +84,7 @@ class Watched:
         beside: What was found about the release in shadow or canary.
         foreseen: What the decisions whose truth is not known are expected to cost, what each such number
             assumes, how it came out where the truth is known by now, and which labels would settle it.
+        unlike: What values alone say, without labels: columns that are not exchangeable with the reference.
     """
 
     release: str | None
@@ -93,6 +96,7 @@ class Watched:
     opened: tuple[Incident, ...]
     open: tuple[Incident, ...]
     foreseen: Foreseen
+    unlike: Unlike
     stopped: tuple[str, ...] = ()
     beside: tuple[Finding, ...] = ()
 
@@ -149,7 +153,8 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     signals = (*signals, *clause_signals(contract, broken))
     before = open_incidents(workspace, product.name)
     watch.quiet = _quiet(workspace, product.name)
-    seen = watch.look(signals, now=now, open_incidents=before, told=told)
+    values = unlike_live(workspace, contract, loaded, log, alpha=watch.terms.false_alarm_alpha, now=now)
+    seen = watch.look((*signals, *supporting(values)), now=now, open_incidents=before, told=told)
     write_down(workspace, contract, seen, now=now)
     note(
         workspace.root,
@@ -173,6 +178,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         opened=seen.opened,
         open=open_incidents(workspace, product.name),
         foreseen=foreseen,
+        unlike=values,
     )
 
 
@@ -193,6 +199,7 @@ def _without_release(
         opened=(),
         open=open_incidents(workspace, contract.product.name),
         foreseen=Foreseen.nothing("no release is live"),
+        unlike=Unlike(reason="no release is live"),
     )
 
 

@@ -20,6 +20,8 @@ from geartrain.domain.digest import digest, short
 from geartrain.domain.incident import FirstAction, Incident, LossSplit, Signal
 from geartrain.stats.eprocess import MOST_EVIDENCE
 
+#: Values that are not like the reference's, however little that matters.
+UNLIKE = "unlike"
 #: What each kind of signal speaks of by itself.
 CAUSES: dict[str, Cause] = {
     "silent-feed": Cause.FEED,
@@ -35,6 +37,7 @@ CAUSES: dict[str, Cause] = {
     "label-feed": Cause.LABEL_FEED,
     "drift": Cause.POPULATION,
     "new-category": Cause.POPULATION,
+    UNLIKE: Cause.POPULATION,
     "cost": Cause.CONCEPT,
     "cost-trigger": Cause.CONCEPT,
     "abstention": Cause.CONCEPT,
@@ -47,6 +50,8 @@ CAUSES: dict[str, Cause] = {
     "latency": Cause.MODEL,
     "errors": Cause.MODEL,
 }
+#: Evidence that joins an incident, but neither opens one nor keeps it open: it says nothing about size.
+SUPPORTING = frozenset({UNLIKE})
 #: Cheap first.
 ORDER = (Cause.FEED, Cause.COLUMN, Cause.LABEL_FEED, Cause.POPULATION, Cause.CONCEPT, Cause.MODEL)
 #: Which later causes' signals each cause explains.
@@ -142,8 +147,8 @@ def triage(
     left = sorted(signals, key=lambda signal: (ORDER.index(sorter.cause(signal)), sorter.began(signal)))
     folded, left = _fold(left, open_incidents, sorter)
     opened: list[Incident] = []
-    while left:
-        root, cause = left[0], sorter.cause(left[0])
+    while root := next((one for one in left if one.kind not in SUPPORTING), None):
+        cause = sorter.cause(root)
         members = [signal for signal in left if sorter.belongs(signal, root, cause)]
         left = [signal for signal in left if signal not in members]
         opened.append(
@@ -227,8 +232,9 @@ def _own(incident: Incident) -> frozenset[tuple[str, str]]:
     kinds = {incident.cause, Cause.CONCEPT} if incident.cause is Cause.MODEL else {incident.cause}
     if incident.split is not None and incident.cause in {Cause.POPULATION, Cause.CONCEPT}:
         kinds = {Cause.POPULATION, Cause.CONCEPT}
-    own = frozenset(_key(one) for one in incident.signals if CAUSES.get(one.kind, Cause.MODEL) in kinds)
-    return own or frozenset(_key(one) for one in incident.signals)
+    leading = [one for one in incident.signals if one.kind not in SUPPORTING]
+    own = frozenset(_key(one) for one in leading if CAUSES.get(one.kind, Cause.MODEL) in kinds)
+    return own or frozenset(_key(one) for one in leading)
 
 
 def _root(incident: Incident) -> Signal:

@@ -53,13 +53,16 @@ def ranks_of(values: Floats, *, before: Floats, seed: int) -> Floats:
     """
     from bisect import bisect_left, bisect_right, insort
 
-    known = sorted(before.tolist())
-    lots = np.random.default_rng(seed).random(len(values))
-    found = np.empty(len(values))
+    fixed = np.sort(before)
+    under, upto = np.searchsorted(fixed, values, "left"), np.searchsorted(fixed, values, "right")
+    known: list[float] = []
     for index, value in enumerate(values.tolist()):
-        low, high = bisect_left(known, value), bisect_right(known, value)
-        found[index] = (len(known) - high + lots[index] * (high - low + 1)) / (len(known) + 1)
+        under[index] += bisect_left(known, value)
+        upto[index] += bisect_right(known, value)
         insort(known, value)
+    lots = np.random.default_rng(seed).random(len(values))
+    count = len(fixed) + np.arange(len(values))
+    found: Floats = (count - upto + lots * (upto - under + 1)) / (count + 1)
     return found
 
 
@@ -96,6 +99,58 @@ def jump(seen: Jumper, ranks: Floats) -> Jumper:
         peak=peak,
         peak_rank=peak_rank,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risen:
+    """How far a martingale's wealth has risen.
+
+    Attributes:
+        peak: The largest logarithm of it, at least 0.
+        since: The rank, from 0, at which the rise to the peak began.
+    """
+
+    peak: float
+    since: int
+
+
+def rises(ranks: Floats) -> tuple[Risen, ...]:
+    """What `jump` reaches for each column of *ranks*, shape (n, d), NaN where a row has no rank: the row is passed over.
+
+    All columns step together, so that many cost little more than one.
+    """
+    rows, columns = ranks.shape
+    rates, sides = np.asarray(JUMPS)[:, None], np.asarray(SIDES)
+    wealth = np.full((columns, len(JUMPS), len(SIDES)), 1 / (len(JUMPS) * len(SIDES)))
+    logs = np.zeros((rows + 1, columns))
+    for index in range(rows):
+        row = ranks[index]
+        known = ~np.isnan(row)
+        moved = (1 - rates) * wealth + rates / len(SIDES) * wealth.sum(axis=2, keepdims=True)
+        moved *= 1 + sides * np.where(known, row - 0.5, 0.0)[:, None, None]
+        total = moved.sum(axis=(1, 2))
+        logs[index + 1] = logs[index] + np.where(known, np.log(total), 0.0)
+        wealth = np.where(known[:, None, None], moved / total[:, None, None], wealth)
+    peaks = logs.argmax(axis=0)
+    return tuple(
+        Risen(peak=float(logs[peak, place]), since=int(logs[: peak + 1, place].argmin()))
+        for place, peak in enumerate(peaks.tolist())
+    )
+
+
+def evidence_of(peak: float) -> float:
+    """The e-value of a wealth whose logarithm once reached *peak*: half its root.
+
+    The highest wealth ever is none, and wealths of columns whose ranks do not follow one another may
+    not be combined as they stand; both are mended by an adjuster A with the integral of A(y)/y^2 from 1
+    at most 1, here sqrt(y)/2 (Choe and Ramdas 2024, "Combining evidence across filtrations").
+
+    >>> evidence_of(math.log(10_000.0))
+    50.0
+    """
+    from geartrain.stats.eprocess import to_evidence
+
+    return to_evidence(peak / 2 - math.log(2))
 
 
 def wealth_of(seen: Jumper) -> float:

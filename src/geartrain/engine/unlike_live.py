@@ -1,0 +1,67 @@
+"""The live release's rows and answers beside the sealed rows that it was judged on, without labels."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from geartrain.domain.columns import microseconds_of
+from geartrain.domain.contract import Contract
+from geartrain.domain.prediction import Floats
+from geartrain.domain.rule import DecisionRule
+from geartrain.engine.decided import features_of
+from geartrain.engine.live_evidence import said_of
+from geartrain.engine.reference_rows import kept_reference
+from geartrain.engine.runs import run_of_release
+from geartrain.engine.workspace import Workspace
+from geartrain.features.encoding import encode
+from geartrain.monitoring.unlike import SCORE, Unlike, unlike
+from geartrain.ports.lake import ARRIVAL_TIME
+from geartrain.release.bundle_nouns import Loaded
+
+
+def unlike_live(
+    workspace: Workspace,
+    contract: Contract,
+    loaded: Loaded,
+    log: pl.DataFrame,
+    *,
+    alpha: float,
+    now: datetime,
+) -> Unlike:
+    """What values alone say about the decisions in *log*, those of one release.
+
+    The model that answers may have been fitted once more on the sealed rows, so what it says is compared with what it said
+    before, not with what was said about them.
+    """
+    if log.height == 0:
+        return Unlike(reason="no decision of the live release is in the log yet")
+    rows = log.sort(ARRIVAL_TIME, "decision_id")
+    features = features_of(rows)
+    wanted = [feature.name for feature in loaded.encoding.feature_set.features]
+    if not set(wanted) <= set(features.columns):
+        return Unlike(reason="the log lacks features of this release")
+    names = loaded.encoding.columns
+    matrix = encode(loaded.encoding, features).astype(np.float64)
+    document = run_of_release(workspace.root, contract.product.name, loaded.release.id)
+    kept = kept_reference(workspace, loaded, document)
+    reference = (
+        {}
+        if isinstance(kept, str)
+        else {name: kept.matrix[:, place].astype(np.float64) for place, name in enumerate(names)}
+    )
+    return unlike(
+        {**{name: matrix[:, place] for place, name in enumerate(names)}, SCORE: _scores(loaded.rule, rows)},
+        reference,
+        microseconds_of(rows[ARRIVAL_TIME]).to_numpy().astype(np.int64),
+        now=now,
+        alpha=alpha,
+    )
+
+
+def _scores(rule: DecisionRule, rows: pl.DataFrame) -> Floats:
+    """One number for what was said about each row: of several classes how sure the model was; NaN where it said nothing."""
+    said = said_of(rule, rows)
+    return said.max(axis=1) if said.shape[1] > 2 else said[:, -1]
