@@ -47,15 +47,15 @@ def _looks(changed: dict[str, object], *, quiet: int = 3, looks: int = 3, seed: 
 
 
 def test_nothing_is_named_while_nothing_changes():
-    """25 references, 15 looks each, 6 unchanged columns: at alpha = .05 at most 3 of 25 streams ever name one."""
+    """15 references, 10 looks each, 6 unchanged columns: at alpha = .05 at most 2 of 15 streams ever name one."""
     random = np.random.default_rng(1)
     rung = 0
 
-    for _ in range(25):
-        frame = random.normal(size=(600 + 15 * 300, 6))
+    for _ in range(15):
+        frame = random.normal(size=(600 + 10 * 300, 6))
         tables = [
             pa.table({f"x{i}": part[:, i] for i in range(6)})
-            for part in np.split(frame, [600, *range(900, 5100, 300)])
+            for part in np.split(frame, [600, *range(900, 3600, 300)])
         ]
         reference, state, named = build(tables[0]), DriftState(), False
         for week, table in enumerate(tables[1:]):
@@ -70,7 +70,7 @@ def test_nothing_is_named_while_nothing_changes():
             state, named = found.state, named or bool(found.signals)
         rung += named
 
-    assert rung <= 3
+    assert rung <= 2
 
 
 def test_a_shift_is_drift_of_that_column_since_that_week():
