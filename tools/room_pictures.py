@@ -3,6 +3,7 @@
 python tools/room_pictures.py geartrain-demo/.geartrain card-fraud docs/pictures
 python tools/room_pictures.py loans/.geartrain loan-decision docs/pictures fairness  # only this one
 python tools/room_pictures.py geartrain-demo/.geartrain card-fraud /tmp/all --all  # every page, four ways
+python tools/room_pictures.py geartrain-demo/.geartrain card-fraud docs/pictures --at=2026-05-17T12:00  # as it was then
 
 Needs Chromium and the development packages.
 """
@@ -47,6 +48,8 @@ SHOWN = (
 )
 #: So much of a page is shown in the documentation; the whole of it where all are taken.
 HEIGHTS = {1280: 1100, 390: 844}
+#: What needs more room to be understood.
+TALLER = {"over-time": 1500}
 CHAPTERS = ("promise", "promise/propose", "promise/proposals", "over-time", "releases", "releases/{release}",
             "releases/{first}", "review", "features", "features/{feature}", "fairness", "incidents",
             "incidents/{incident}", "ledger", "feeds", "feeds/{source}")  # fmt: skip
@@ -67,22 +70,34 @@ def main() -> None:
         if whole else tuple(one for one in SHOWN if not only or one[0] in only)
     )  # fmt: skip
     names = _names(space, product)
-    url = _served(space, product)
+    at = next((one.removeprefix("--at=") for one in sys.argv if one.startswith("--at=")), "")
+    url = _served(space, product, at=at)
     program = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for name, page, width, theme in wanted:
             if not all(names[part] for part in names if f"{{{part}}}" in page):
                 continue
-            at = f"{url}/products/{product}/{page.format(**names)}"
+            shown = f"{url}/products/{product}/{page.format(**names)}"
             file = into / f"room-{name.replace('/', '_').replace('{', '').replace('}', '')}.png"
-            _taken(browser, url, at, file, width=width, theme=theme, whole=whole)
+            _taken(
+                browser,
+                url,
+                shown,
+                file,
+                width=width,
+                height=TALLER.get(name, HEIGHTS[width]),
+                theme=theme,
+                whole=whole,
+            )
         browser.close()
 
 
-def _taken(browser: Browser, url: str, at: str, file: Path, *, width: int, theme: str, whole: bool) -> None:
+def _taken(
+    browser: Browser, url: str, at: str, file: Path, *, width: int, height: int, theme: str, whole: bool
+) -> None:
     context = browser.new_context(
-        viewport={"width": width, "height": HEIGHTS[width]},
+        viewport={"width": width, "height": height},
         color_scheme="dark" if theme == "dark" else "light",
     )
     context.add_cookies([{"name": "geartrain-session", "value": "pictures", "url": url}])
@@ -110,12 +125,11 @@ def _names(space: Workspace, product: str) -> dict[str, str]:
     }
 
 
-def _served(space: Workspace, product: str) -> str:
+def _served(space: Workspace, product: str, *, at: str = "") -> str:
     """Serve the room to this process alone, with the product owner signed in; its address."""
     contract = contract_in_force(space, product)
     people = [person for _, named in contract.team for person in named] if contract else []
-    # As the team saw it when something was last written down; the demo's clock stopped long ago.
-    now = min(max(one.at for one in space.history(product)) + timedelta(hours=1), datetime.now(UTC))
+    now = datetime.fromisoformat(at).replace(tzinfo=UTC) if at else datetime.now(UTC)
     accounts = MemoryAccounts()
     for person in dict.fromkeys(people):
         accounts.add(Account(person=person, password="", keeper=True, opened_at=now))

@@ -20,9 +20,11 @@ from geartrain.domain.clause import Clause, Comparison, Parameter
 from geartrain.domain.contract import Cause, Contract
 from geartrain.domain.finding import Finding
 from geartrain.engine.bench import currency_of
+from geartrain.engine.costs_counted import dividing
 from geartrain.engine.costs_over_time import policy_in_words
 from geartrain.engine.release_words import described, live_reading
 from geartrain.engine.workspace import Workspace
+from geartrain.evaluation.groups import expressions_of
 
 #: What happened, by the cause that triage found.
 CAUSES: Final = {
@@ -147,7 +149,7 @@ class Plain:
                 clause,
                 unit=clause.unit or (self.currency if clause.metric == "cost_per_million" else ""),
                 parameters=tuple(
-                    (name, self._named(value) if name in _NAMING else value)
+                    (name, self._named(clause, name, value) if name in _NAMING else value)
                     for name, value in clause.parameters
                 ),
             )
@@ -157,6 +159,14 @@ class Plain:
             exact = f"is {words} {number(clause.bound)} of that of {clause.relative_to}"
             policy = policy_in_words(clause.relative_to).replace('"', "")
             told = told.replace(exact, f"is {words} {share(clause.bound)} of that of “{policy}”")
+        if (
+            clause.section == "fairness"
+            and clause.metric in _IN_POINTS
+            and clause.parameter("compare") != "ratio"
+        ):
+            told = told.replace(
+                f"by at most {number(clause.bound)};", f"by at most {number(100 * clause.bound)} points;"
+            )
         return self.text(told)
 
     def measured(self, clause: Clause, finding: Finding | None) -> str:
@@ -164,7 +174,7 @@ class Plain:
         if finding is None:
             return "Nothing was measured yet"
         told = _VERDICT.sub("", finding.message)
-        if finding.value is None or clause.section in {"plausibility", "integrity"}:
+        if finding.value is None or clause.section in _TOLD_IN_WORDS:
             return _begun(self.text(told)) if told else "Nothing was measured yet"
         remark = f" {finding.message[finding.message.rindex('[') :]}" if finding.message.endswith("]") else ""
         return self.text(f"Measured {self.figure(clause, finding)}{remark}")
@@ -195,7 +205,12 @@ class Plain:
             ),
         )
 
-    def _named(self, value: Parameter) -> Parameter:
+    def _named(self, clause: Clause, name: str, value: Parameter) -> Parameter:
+        if name == "groups" and value is not None:
+            expressions = expressions_of(value)
+            # An expression that makes groups says less to people than the name of its clause.
+            if not all(one.isidentifier() for one in expressions):
+                return dividing(clause.path, expressions)
         if isinstance(value, tuple):
             return tuple(self.called(one) if isinstance(one, str) else one for one in value)
         return self.called(value) if isinstance(value, str) else value
@@ -214,8 +229,8 @@ def plain_of(workspace: Workspace, contract: Contract) -> Plain:
     features = reading.encoding.feature_set.features if reading else ()
     return Plain(
         names={one.name: f"{_FEED}“{one.name.replace('_', ' ')}”" for one in sources}
-        | {one.name: described(one) for one in features}
-        | {name: words.rstrip(".") for name, words in fields.items()},
+        | {one.name: described(one).partition(";")[0] for one in features}
+        | {name: words.partition(";")[0].rstrip(".") for name, words in fields.items()},
         currency=currency_of(contract),
     )
 
@@ -248,6 +263,18 @@ def _happened(found: re.Match[str]) -> str:
     return f"{CAUSES[Cause(found[1])]}: {found[2]} was called"
 
 
+#: Sections whose findings are sentences that say more than their figure.
+_TOLD_IN_WORDS: Final = frozenset({"plausibility", "integrity", "fairness"})
+#: Definitions of fairness that compare shares, so that their differences are told in points of a hundred.
+_IN_POINTS: Final = frozenset(
+    {
+        "demographic_parity",
+        "equal_opportunity",
+        "equalised_odds",
+        "predictive_parity",
+        "calibration_within_groups",
+    }
+)
 #: Metrics whose value is an amount of money.
 _COSTS: Final = frozenset(
     {"expected_cost", "cost_per_1000", "cost_within_capacity", "cost_per_million", "cost_parity"}
@@ -289,6 +316,7 @@ _REWRITTEN: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], s
     (re.compile(rf"^({'|'.join(Cause)}): ({_ROLE}) was called$"), _happened),
     (re.compile(rf"\b({_ROLE}):([^,;]+)"), r"\2 for \1"),
     (re.compile(rf"({'|'.join(_NOTICED)}) of (?=`)"), lambda found: f"{_NOTICED[found[1]]} "),
+    (re.compile(r"(AUC of [^,;]*), where 0\.5 is nothing"), r"\1"),
     (re.compile(r"with an AUC of (at most )?([\d.]*\d)(?: \(([\d.]+) to ([\d.]+)\))?"), _pairs),
     (re.compile(r"\b(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(?: UTC)?)?"), _moment),
     (re.compile(r"\ba decision costs (\S+) -> (\S+) ([^:]+):"), r"a decision cost \1 \3 before and costs \2 \3 since:"),

@@ -21,8 +21,9 @@ from geartrain.engine.proposing import report_of_release
 from geartrain.engine.releasing import releases
 from geartrain.evaluation.groups import expressions_of
 from geartrain.evaluation.judging import Report
-from geartrain.web.pages.standing import contract_of, subject_of
+from geartrain.web.pages.standing import contract_of, subject_of, words_of
 from geartrain.web.paging import Action, Download, Page
+from geartrain.web.plain import Plain
 from geartrain.web.room import Asked
 
 #: The quantities that a definition of fairness keeps alike.
@@ -50,6 +51,8 @@ class Promised:
     """One fairness clause, at release and on live decisions.
 
     Attributes:
+        promise: What is promised, in the contract's own names; `words` in those that people use.
+        told_at_release: The finding at release in the same words, and `told_live` on live decisions.
         definition: What must be alike, in words.
         apart: What divides the groups.
         mitigations: What the contract lets training try where the clause breaks.
@@ -58,12 +61,15 @@ class Promised:
     path: str
     owner: Role
     promise: str
+    words: str
     because: str
     definition: str
     apart: str
     mitigations: tuple[str, ...]
     at_release: Finding | None
     live: Finding | None
+    told_at_release: str
+    told_live: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +191,8 @@ def fairness_view(asked: Asked) -> FairnessView:
     elif clauses:
         why = "no release is live"
     every = asked.query.get("show") == "all"
-    promises = tuple(_promised(one, report, live) for one in clauses)
+    plain = words_of(asked)
+    promises = tuple(_promised(one, report, live, plain) for one in clauses)
     return FairnessView(
         currency=currency_of(contract),
         positive=_positive(contract),
@@ -217,23 +224,28 @@ def _positive(contract: Contract) -> str:
     return named.get(decision.positive or "", decision.positive or "")
 
 
-def _promised(clause: Clause, report: Report | None, live: LiveGroups | None) -> Promised:
+def _promised(clause: Clause, report: Report | None, live: LiveGroups | None, plain: Plain) -> Promised:
     allowed, expressions = clause.parameter("mitigations"), _expressions(clause)
     apart = dividing(clause.path, expressions)
     promise = promise_in_words(clause)
     # An expression that makes groups says less to people than the name of its clause.
     for one in expressions:
         promise = promise if one.isidentifier() else promise.replace(one, apart)
+    at_release = report.finding(clause.path) if report else None
+    now = next((one for one in live.findings if one.clause == clause.path), None) if live else None
     return Promised(
         path=clause.path,
         owner=clause.owner,
         promise=promise,
+        words=plain.promise(clause),
         because=clause.because.rstrip("."),
         definition=_DEFINITIONS.get(clause.metric, clause.metric.replace("_", " ")),
         apart=apart,
         mitigations=tuple(str(one) for one in allowed) if isinstance(allowed, tuple) else (),
-        at_release=report.finding(clause.path) if report else None,
-        live=next((one for one in live.findings if one.clause == clause.path), None) if live else None,
+        at_release=at_release,
+        live=now,
+        told_at_release=plain.measured(clause, at_release),
+        told_live=plain.measured(clause, now),
     )
 
 

@@ -313,7 +313,7 @@ def document(asked: Asked) -> tuple[str, str, bytes]:
 def _figure(contract: Contract, plain: Plain, found: Mapping[str, Finding], line: ClauseLine) -> str:
     """What was measured of the live release; empty where a figure says less than its status."""
     clause, finding = contract.clause(line.path), found.get(line.path)
-    if clause is None or finding is None or clause.section in {"plausibility", "integrity"}:
+    if clause is None or finding is None or clause.section in {"plausibility", "integrity", "fairness"}:
         return ""
     return plain.figure(clause, finding)
 
