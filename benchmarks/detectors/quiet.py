@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geartrain.monitoring.losses import LossPlan, begin
 from geartrain.stats.bounded import Scale
+from geartrain.stats.dependence import likeness
 from geartrain.stats.eprocess import Watch, watch
 
 Floats = NDArray[np.float64]
@@ -104,6 +105,16 @@ def pages(
         naive += index % CONTROL == 0 and _naive(plan, losses, reference)
     controls = len(range(0, count, CONTROL))
     return Paged(paged=paged, naive=naive, controls=controls, worth=float(np.median(worths)))
+
+
+def called_short(kind: Kind, count: int, *, reference: int, seed: int = 1) -> int:
+    """How many of *count* references are said to be too short for their own correlation."""
+    doubt = ALPHA / 8
+    found = (
+        likeness(kind.draw(random, reference), doubt=doubt)
+        for random in np.random.default_rng(seed).spawn(count)
+    )
+    return sum(one.is_too_short for one in found)
 
 
 def _naive(plan: LossPlan, losses: Floats, reference: int) -> bool:

@@ -2,11 +2,13 @@
 
 python benchmarks/detectors/run.py delays 101 102 103 104 105 106
 python benchmarks/detectors/run.py quiet 500
+python benchmarks/detectors/run.py short 200
 
 `delays` takes seeds of streams: 0/1 errors of a frozen boosted-tree model over river's SEA,
 Agrawal, LED and Hyperplane, four generators with three changes each, abrupt and gradual. A
 change that is missed counts with all the rows in which it might have been found. `quiet`
-takes a number of stationary streams of 100,000 rows, independent and autocorrelated. The
+takes a number of stationary streams of 100,000 rows, independent and autocorrelated; `short` counts
+how many references of such streams are said to be too short. The
 numbers are those of docs/detectors.md.
 """
 
@@ -21,7 +23,7 @@ from functools import partial
 
 import numpy as np
 from detecting import DETECTORS, OURS, RIVAL, Rung
-from quiet import ALPHA, KINDS, Paged, pages
+from quiet import ALPHA, KINDS, Paged, called_short, pages
 from streams import AFTER, changes, streams
 
 #: A line of the first table: detector, kind of change.
@@ -31,7 +33,11 @@ Line = tuple[str, str]
 def main(what: str, numbers: list[int]) -> None:
     """Print one table."""
     started = time.monotonic()
-    table: dict[str, Callable[[list[int]], Iterable[str]]] = {"delays": delays, "quiet": stationary}
+    table: dict[str, Callable[[list[int]], Iterable[str]]] = {
+        "delays": delays,
+        "quiet": stationary,
+        "short": short,
+    }
     for line in table[what](numbers):
         print(line, flush=True)
     print(f"\n{time.monotonic() - started:.0f} s")
@@ -116,6 +122,16 @@ def stationary(numbers: list[int]) -> Iterator[str]:
                 f"| {KINDS[kind].name} | {reference:,} | {smallest:.0%} | {found.paged} ({found.paged / count:.1%}) "
                 f"| {held} | {found.worth:.2f} | {found.naive} of {found.controls} |"
             )
+
+
+def short(numbers: list[int]) -> Iterator[str]:
+    """Of how many references it is said that they are too short for their own correlation."""
+    yield "| errors | reference rows | called too short |"
+    yield "|---|---|---|"
+    for kind in KINDS:
+        for reference in (1_000, 5_000):
+            share = called_short(kind, numbers[0], reference=reference) / numbers[0]
+            yield f"| {kind.name} | {reference:,} | {share:.0%} |"
 
 
 def _paged(wanted: tuple[int, int, float], *, count: int) -> Paged:

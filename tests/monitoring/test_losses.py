@@ -226,3 +226,19 @@ def test_costs_that_come_in_spells_do_not_page():
     assert sum(monitor.page_seen.alarmed for monitor in monitors) <= 1
     assert all(monitor.page is not None and monitor.page.worth < 0.25 for monitor in monitors)
     assert "neighbouring rows are alike" in monitors[0].note
+
+
+def test_a_reference_that_is_too_short_or_too_small_is_a_caution():
+    """Sixty rare costs bound nothing, and a run of days that are alike is no sample; a good reference needs no word."""
+    random = np.random.default_rng(5)
+    good = random.gamma(2, 1, 2000)
+    days = np.repeat(random.gamma(2, 1, 20), 50)
+
+    assert begin(PLAN, good).cautions == ()
+    (small,) = begin(PLAN, _costs(random, 60, 0.05)).cautions
+    assert "the 60 rows of the reference of success.expected_cost are worth 60 independent ones" in small
+    assert "nothing rings before the mean rises from" in small
+    short, none = begin(PLAN, days).cautions
+    assert "too short for its own correlation" in short
+    assert "there are 1,000" in short
+    assert "no alarm on success.expected_cost can ring, not watching" in none

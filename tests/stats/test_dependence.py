@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geartrain.stats.bounded import upper_bound
-from geartrain.stats.dependence import block_means, row_worth
+from geartrain.stats.dependence import block_means, likeness, row_worth
 
 
 def _chain(random: np.random.Generator, rows: int, kept: float) -> np.ndarray:
@@ -54,3 +54,17 @@ def test_rows_worth_less_bound_a_mean_less_well(values):
 
     assert upper_bound(values, alpha=0.01, worth=0.1).value == pytest.approx(few, rel=1e-3)
     assert upper_bound(values, alpha=0.01).value < few
+
+
+def test_a_series_too_short_for_its_correlation_is_told():
+    """What is alike over fifty rows takes some thousands to be measured; of independent rows hardly any are called too short."""
+    random = np.random.default_rng(4)
+
+    short = [likeness(_chain(random, 600, 0.98), doubt=0.01) for _ in range(40)]
+    long = [likeness(_chain(random, 60_000, 0.98), doubt=0.01) for _ in range(10)]
+    independent = [likeness((random.random(1000) < 0.2).astype(float), doubt=0.01) for _ in range(60)]
+
+    assert sum(one.is_too_short for one in short) >= 32
+    assert sum(one.is_too_short for one in long) <= 2
+    assert sum(one.is_too_short for one in independent) <= 6
+    assert all(one.needed > 600 and one.effective < 100 for one in short if one.is_too_short)

@@ -68,7 +68,7 @@ def judged_at_once(
         try:
             mask = _slice(workspace, contract, rows, clause, now=now)
         except ExpressionInvalid as error:
-            mask, reason = np.zeros(0), f"an expression cannot be read: {error.message}"
+            mask, reason = np.zeros(0, dtype=np.bool_), f"an expression cannot be read: {error.message}"
         if mask.any():
             seen = over_time(hits[mask].astype(np.float64), confidence=epoch.confidence)
             seen = replace(seen, note=MAY_LOOK)

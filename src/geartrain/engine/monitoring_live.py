@@ -84,6 +84,7 @@ class Watched:
         beside: What was found about the release in shadow or canary.
         foreseen: What the decisions whose truth is not known are expected to cost, what each such number
             assumes, how it came out where the truth is known by now, and which labels would settle it.
+        cautions: Where alarms promise less than they should, in plain sentences.
         unlike: What values alone say, without labels: columns that are not exchangeable with the reference.
     """
 
@@ -97,6 +98,7 @@ class Watched:
     open: tuple[Incident, ...]
     foreseen: Foreseen
     unlike: Unlike
+    cautions: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     beside: tuple[Finding, ...] = ()
 
@@ -171,6 +173,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         decisions=known.height,
         labelled=_labelled(known),
         missing=(*missing, *guarded.left),
+        cautions=watch.costs.cautions,
         stopped=guarded.stopped,
         beside=guarded.findings,
         findings=findings,

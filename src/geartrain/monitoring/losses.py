@@ -36,7 +36,7 @@ from geartrain.stats.bounded import (
     scale_of,
     upper_bound,
 )
-from geartrain.stats.dependence import row_worth
+from geartrain.stats.dependence import Likeness, likeness
 from geartrain.stats.eprocess import TRIGGER_BETS, Detector, Form, Learning, Watch, to_evidence, watch
 
 Floats = NDArray[np.float64]
@@ -44,6 +44,8 @@ Times = NDArray[np.int64]
 
 #: Costs that a reference needs; until then live costs are held to make one.
 FEWEST_REFERENCE = 50
+#: A bound so many times the mean says that hardly anything is known of the mean.
+MOST_DOUBT = 2.0
 #: A tolerated mean above this leaves no room for an alarm.
 _HIGHEST_LEVEL = 0.999
 _MOST_MILESTONES = 256
@@ -86,6 +88,7 @@ class LossMonitor:
     Attributes:
         scale: The range of costs counted in full; None while a reference is being made.
         reference: The bound on the mean loss (scaled) that the reference gave.
+        alike: How alike neighbouring rows of the reference are.
         page: The detector, None while there is no reference or nothing can be proven.
         held: Costs kept to make the reference of.
         cut: Costs beyond the scale.
@@ -98,6 +101,7 @@ class LossMonitor:
     plan: LossPlan
     scale: Scale | None = None
     reference: UpperBound | None = None
+    alike: Likeness | None = None
     page: Detector | None = None
     trigger: Detector | None = None
     page_seen: Watch = field(default_factory=Watch)
@@ -134,6 +138,29 @@ class LossMonitor:
             )
         return "; ".join(told)
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Where the reference is too small or too short for what the alarms promise, in sentences."""
+        if self.alike is None or self.reference is None or self.scale is None:
+            return ()
+        told, rows = [], self.alike.rows
+        if self.alike.is_too_short:
+            told.append(
+                f"the reference of {self.plan.about} is too short for its own correlation: neighbouring rows are"
+                f" alike over at least {self.alike.alike:,}, so about {self.alike.needed:,} rows are needed and there are"
+                f" {rows:,}; false alarms may be more frequent than promised"
+            )
+        mean = self.reference.mean
+        if self.page is None:
+            return (*told, f"no alarm on {self.plan.about} can ring, {self.note}")
+        if self.alike.effective < FEWEST_REFERENCE or self.reference.value > MOST_DOUBT * mean > 0:
+            told.append(
+                f"the {rows:,} rows of the reference of {self.plan.about} are worth {self.alike.effective:,.0f}"
+                f" independent ones: nothing rings before the mean rises from {self.scale.from_unit(mean):.4g}"
+                f" above {self.tolerated:.4g}"
+            )
+        return tuple(told)
+
 
 def plan_of(terms: MonitoringTerms, *, about: str, decisions_per_day: float, kind: str = "cost") -> LossPlan:
     """The plan that the contract's monitoring terms imply at a volume of decisions."""
@@ -158,11 +185,12 @@ def begin(plan: LossPlan, reference: Floats, *, scale: Scale | None = None) -> L
         return LossMonitor(plan=plan, held=tuple(map(float, known)))
     scale = scale or scale_of(known)
     losses = scale.to_unit(known)
-    worth = row_worth(losses, doubt=plan.alpha / 8)
+    alike = likeness(losses, doubt=plan.alpha / 8)
+    worth = alike.worth
     bound = upper_bound(losses, alpha=plan.alpha * 3 / 8, worth=worth)
     most = scale.from_unit(bound.value)
     level = (most + plan.smallest_change * abs(most) - scale.low) / scale.width
-    calibrated = LossMonitor(plan=plan, scale=scale, reference=bound)
+    calibrated = LossMonitor(plan=plan, scale=scale, reference=bound, alike=alike)
     if not 0 < level <= _HIGHEST_LEVEL:
         return calibrated
     return replace(

@@ -8,6 +8,7 @@ that are long against the correlation then have the variance that the bet was pr
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,36 @@ FEWEST_BLOCKS = 20
 LOUD = 2.0
 #: Blocks must be this many times longer than the longest stretch that is alike.
 _LONGER = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """How alike neighbouring rows of a series are.
+
+    Attributes:
+        rows: How many there were.
+        worth: How many independent rows one of them is worth, in (0, 1].
+        alike: The longest blocks whose neighbours are still alike, in rows; 0 where none are.
+    """
+
+    rows: int
+    worth: float = 1.0
+    alike: int = 0
+
+    @property
+    def effective(self) -> float:
+        """How many independent rows all of them are worth."""
+        return self.rows * self.worth
+
+    @property
+    def needed(self) -> int:
+        """The rows from which `worth` is measured on blocks as long as they should be."""
+        return FEWEST_BLOCKS * _LONGER * self.alike
+
+    @property
+    def is_too_short(self) -> bool:
+        """Whether what is alike lasts too long to be measured on so few rows: `worth` is then too high."""
+        return self.needed > self.rows
 
 
 def row_worth(losses: Floats, *, doubt: float) -> float:
@@ -36,12 +67,20 @@ def row_worth(losses: Floats, *, doubt: float) -> float:
     >>> row_worth(np.tile([0.0, 1.0], 500), doubt=0.01)
     1.0
     """
+    return likeness(losses, doubt=doubt).worth
+
+
+def likeness(losses: Floats, *, doubt: float) -> Likeness:
+    """What `row_worth` says of *losses*, and whether they are enough for it.
+
+    Of series of 1,000 independent rows about one in thirty is called too short, by chance.
+    """
     values = np.asarray(losses, dtype=np.float64)
     rows = values.size
     spread = float(values.var()) if rows else 0.0
     longest = rows // FEWEST_BLOCKS
     if longest < 1 or spread <= 0:
-        return 1.0
+        return Likeness(rows=rows)
     alike, length = 0, 1
     while length <= longest:
         means = block_means(values, length)
@@ -49,14 +88,15 @@ def row_worth(losses: Floats, *, doubt: float) -> float:
             alike = length
         length *= 2
     if not alike:
-        return 1.0
+        return Likeness(rows=rows)
     length = min(_LONGER * alike, longest)
     means = block_means(values, length)
     from scipy.stats import chi2
 
     freedom = means.size - 1
     inflation = length * float(means.var(ddof=1)) / spread * freedom / float(chi2.ppf(doubt, freedom))
-    return min(1.0, 1.0 / inflation) if inflation > 0 else 1.0
+    worth = min(1.0, 1.0 / inflation) if inflation > 0 else 1.0
+    return Likeness(rows=rows, worth=worth, alike=alike)
 
 
 def block_means(values: Floats, length: int) -> Floats:
