@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from geartrain.domain.clause import Clause, Comparison, Severity, Stage
-from geartrain.domain.contract import Contract, CostTerms, DecisionTerms, ProductTerms
+from geartrain.domain.contract import Baseline, Contract, CostTerms, DecisionTerms, ProductTerms
 from geartrain.domain.finding import Guarantee
 from geartrain.domain.roles import Role
 from geartrain.domain.rule import rule_of
@@ -126,6 +126,42 @@ def test_too_few_truths_are_said_for_each_clause(memory):
     )
     assert [(one.clause, str(one.status)) for one in found] == [("fairness.alike", "not measured")]
     assert "the truth of 2 answered decisions is known, at least 30 are needed" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("metric", "relative_to", "looks"),
+    [
+        ("expected_cost", "always-yes", Guarantee.AT_ALL_TIMES),
+        ("expected_cost", "today", Guarantee.AT_ALL_TIMES),
+        ("auc", None, Guarantee.AT_ALL_TIMES),
+        ("expected_cost", "most-frequent", Guarantee.ONE_LOOK),
+        ("f1", None, Guarantee.ONE_LOOK),
+        ("calibration_error", None, Guarantee.AT_ALL_TIMES),
+        ("calibration_at_threshold", None, Guarantee.ONE_LOOK),
+    ],
+)
+def test_what_has_a_form_for_all_times_has_it(metric, relative_to, looks):
+    """A fixed baseline and an AUC by pairs; a baseline that learns, F1 and calibration at the threshold are of one look, and say so."""
+    today = Baseline(name="today", rule="true", action="no")
+    contract = replace(_contract(Task.BINARY), baselines=(today,))
+    rule = rule_of(contract, ("no", "yes"))
+    sure = [{"no": 0.2, "yes": 0.8}, {"no": 0.7, "yes": 0.3}] * 100
+    log = _log(sure, ["yes", "no", "no", "no"] * 50)
+    promise = Clause(
+        path=f"success.{metric}",
+        metric=metric,
+        owner=Role.PRODUCT,
+        comparison=Comparison.AT_MOST,
+        bound=0.9,
+        relative_to=relative_to,
+        stages=(Stage.LIVE,),
+    )
+
+    (found,) = findings_live(evidence_of(contract, rule, usable(rule, log), {}), [promise], now=NOW)
+
+    assert found.value is not None, found.message
+    assert found.guarantee is looks
+    assert found.low <= found.value <= found.high
 
 
 def test_a_broken_clause_calls_its_owner_only_if_it_may_be_looked_at_any_time():

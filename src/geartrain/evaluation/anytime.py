@@ -3,8 +3,9 @@
 A live clause is looked at every day. An interval for one look would then be wrong now and
 then, and a promise would be called broken that is not. Rates, Brier scores, costs whose range the
 contract fixes and gaps between groups are means of bounded values, which have confidence sequences
-(Waudby-Smith and Ramdas 2023): all their intervals hold together. AUC, calibration errors,
-baselines' fractions and costs that read columns are none; they keep the interval of one look.
+(Waudby-Smith and Ramdas 2023): all their intervals hold together. So do a cost as a fraction of a fixed
+baseline's and an AUC, by pairs, and a calibration error in fixed bins. F1, the calibration at a threshold,
+baselines that learn and costs that read columns keep the interval of one look.
 """
 
 from __future__ import annotations
@@ -30,9 +31,17 @@ from geartrain.evaluation.action_metrics import (
     recalled,
     spared,
 )
+from geartrain.evaluation.baselines import ALWAYS, baseline_costs
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.evaluation.fairness import CALIBRATION, COST_PARITY, fairness
+from geartrain.evaluation.score_metrics import confidence_and_truth
 from geartrain.stats.bounded import Scale, over_time
+from geartrain.stats.bounded_pairs import (
+    CALIBRATION_BINS,
+    auc_over_time,
+    calibration_over_time,
+    ratio_over_time,
+)
 from geartrain.stats.deciding import ABSTAINED, cost_tensor
 
 #: Shares among the rows of one class, or decided for it.
@@ -55,13 +64,58 @@ def at_all_times(evidence: Evidence, clause: Clause) -> Measured | None:
         seen = (
             _gap(evidence, clause.metric, mask, parameters)
             if clause.section == "fairness"
-            else None
+            else _against(evidence, clause, mask)
             if clause.relative_to
             else _mean(evidence, clause.metric, mask, parameters)
         )
     except ExpressionInvalid as error:
         return Unmeasured(reason=f"an expression cannot be read: {error.message}")
     return replace(seen, guarantee=Guarantee.AT_ALL_TIMES) if isinstance(seen, Measurement) else seen
+
+
+def _against(evidence: Evidence, clause: Clause, mask: Mask) -> Measured | None:
+    """The cost as a fraction of a baseline's that decides each row without a look at other rows' labels."""
+    name, scale = clause.relative_to or "", cost_range(evidence)
+    own = any(one.name == name and one.rule is not None for one in evidence.contract.baselines)
+    if clause.metric not in _COSTS or scale is None or not (own or name.startswith(ALWAYS)):
+        return None
+    base = baseline_costs(evidence, name)
+    if isinstance(base, Unmeasured):
+        return base
+    known = mask & np.isfinite(evidence.costs) & np.isfinite(base)
+    if not known.any():
+        return Unmeasured(reason="no row has a known cost")
+    most = max(2.0, 2 * clause.bound)
+    return ratio_over_time(
+        evidence.costs[known], base[known], scale=scale, confidence=evidence.confidence, most=most
+    )
+
+
+def _auc(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured | None:
+    """How well one class is told from the rest, where there are two or it is named."""
+    of = named_class(evidence, parameters)
+    place = evidence.positive if of is None and evidence.rule.task is Task.BINARY else of
+    if place is None or isinstance(place, Unmeasured):
+        return place
+    scores = evidence.predictions.values[mask, place]
+    seen = auc_over_time(scores, evidence.truth[mask] == place, confidence=evidence.confidence)
+    return (
+        Unmeasured(reason="every row is of one kind, so none is ranked above another")
+        if seen is None
+        else seen
+    )
+
+
+def _calibration(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    pair = confidence_and_truth(evidence, mask, parameters)
+    if isinstance(pair, Unmeasured):
+        return pair
+    if not len(pair[0]):
+        return Unmeasured(reason="no row of the slice has a value")
+    bins = parameters.get("bins")
+    count = int(bins) if isinstance(bins, int | float) else CALIBRATION_BINS
+    said, came = (np.asarray(one, dtype=np.float64) for one in pair)
+    return calibration_over_time(said, came, confidence=evidence.confidence, bins=count)
 
 
 def _gap(evidence: Evidence, definition: str, mask: Mask, parameters: Parameters) -> Measured | None:
@@ -87,6 +141,10 @@ def _mean(evidence: Evidence, metric: str, mask: Mask, parameters: Parameters) -
         case "coverage":
             decided = evidence.decided.actions != ABSTAINED
             return _share(evidence, mask, (evidence.everything, decided), confidence=evidence.confidence)
+        case "auc":
+            return _auc(evidence, mask, parameters)
+        case "calibration_error":
+            return _calibration(evidence, mask, parameters)
         case "brier":
             errors, most = _squared_errors(evidence)
             return _bounded(errors[mask], evidence, Scale(high=most))
