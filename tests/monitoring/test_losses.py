@@ -22,6 +22,7 @@ from geartrain.monitoring.losses import (
     take,
 )
 from geartrain.stats.bounded import Scale
+from geartrain.stats.eprocess import Learning, Unchanged
 
 PLAN = LossPlan(about="success.expected_cost", alpha=0.01, smallest_change=0.1, run_rows=10_000)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -242,3 +243,17 @@ def test_a_reference_that_is_too_short_or_too_small_is_a_caution():
     assert "too short for its own correlation" in short
     assert "there are 1,000" in short
     assert "no alarm on success.expected_cost can ring, not watching" in none
+
+
+def test_where_every_rise_matters_and_losses_are_errors_the_trigger_needs_no_level():
+    """Otherwise it learns one: a tolerated rise is a rise above something, and costs in between bet better so."""
+    random = np.random.default_rng(8)
+    errors, costs = (random.random(400) < 0.2).astype(float), random.random(400)
+
+    def learns(smallest, reference):
+        plan = LossPlan(about="errors", smallest_change=smallest)
+        return type(begin(plan, reference, scale=Scale()).trigger.learning)
+
+    assert learns(0.0, errors) is Unchanged
+    assert learns(0.1, errors) is Learning
+    assert learns(0.0, costs) is Learning

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from geartrain.domain.wire import decode, encode
 from geartrain.stats.eprocess import (
     BLOCK,
+    TRIGGER_BETS,
+    UNCHANGED_BETS,
     Detector,
     Form,
     Learning,
     Purse,
+    Unchanged,
     Watch,
     bet,
     learned_levels,
@@ -268,3 +271,84 @@ def test_a_learned_level_stays_above_the_mean():
         below += bool((learned_levels(detector, Watch(), rows.astype(float)) < LEVEL).any())
 
     assert below / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
+@given(losses=st.lists(st.floats(0, 1), min_size=1, max_size=300), cut=st.integers(0, 300))
+@settings(deadline=None, max_examples=40)
+def test_a_mean_that_is_not_known_costs_the_same_in_parts(losses, cut):
+    """The wealth and its price after two parts are those after the whole."""
+    detector = Detector(
+        form=Form.TRIGGER, level=0.6, bound=1000.0, worth=0.5, learning=Unchanged(rows=100, total=30.0)
+    )
+    values = np.asarray(losses)
+
+    whole = watch(detector, Watch(), values)
+    parts = watch(detector, watch(detector, Watch(), values[:cut]), values[cut:])
+
+    assert parts.price == pytest.approx(whole.price, abs=1e-6)
+    assert parts.log_wealth == pytest.approx(whole.log_wealth, abs=1e-6)
+    assert parts.alarm_row == whole.alarm_row
+
+
+def test_the_price_is_what_the_best_mean_explains_better():
+    """Against the likelihoods written out row by row: the best single mean over the means before each row."""
+    losses = np.array([0.0, 1.0, 0.0, 0.0, 1.0, 1.0])
+    detector = Detector(form=Form.TRIGGER, level=0.9, bound=1e6, learning=Unchanged(rows=9, total=3.0))
+    told = 0.0
+    for row, loss in enumerate(losses):
+        mean = (3.5 + losses[:row].sum()) / (10 + row)
+        told += math.log(mean if loss else 1 - mean)
+
+    seen = watch(detector, Watch(), losses)
+
+    assert seen.price == pytest.approx(6 * math.log(0.5) - told)
+
+
+def test_a_trigger_without_a_level_keeps_its_run_length_whatever_the_mean():
+    """Runs are at least the bound for each of three means and for losses between 0 and 1, from 100 rows of reference."""
+    random = np.random.default_rng(14)
+
+    def runs(draw):
+        for _ in range(60):
+            reference, rows = draw(100), draw(2500)
+            learning = Unchanged(rows=100, total=float(reference.sum()))
+            detector = Detector(
+                form=Form.TRIGGER, level=0.99, bound=500.0, bets=UNCHANGED_BETS, learning=learning
+            )
+            alarm = watch(detector, Watch(), rows).alarm_row
+            yield 2500 if alarm is None else alarm
+
+    for draw in (
+        lambda size: (random.random(size) < 0.02).astype(float),
+        lambda size: (random.random(size) < 0.2).astype(float),
+        lambda size: (random.random(size) < 0.6).astype(float),
+        lambda size: random.random(size) ** 3,
+    ):
+        found = np.array(list(runs(draw)))
+        assert found.mean() + 2 * found.std() / math.sqrt(60) >= 500
+
+
+def test_a_trigger_without_a_level_sees_a_small_rise_sooner_than_one_that_learns_it():
+    """A rise of two fifths after 3000 quiet rows: no bound above the mean has to be crossed first."""
+    random = np.random.default_rng(15)
+    delays = {Learning: [], Unchanged: []}
+    for _ in range(30):
+        reference = (random.random(500) < LEVEL).astype(float)
+        total = float(reference.sum())
+        rows = np.concatenate([random.random(3000) < LEVEL, random.random(3000) < 1.4 * LEVEL]).astype(float)
+        for kind, learning in (
+            (Learning, Learning(rows=500, total=total, squares=total, alpha=0.0025)),
+            (Unchanged, Unchanged(rows=500, total=total)),
+        ):
+            bets = UNCHANGED_BETS if kind is Unchanged else TRIGGER_BETS
+            detector = Detector(form=Form.TRIGGER, level=0.5, bound=1e5, bets=bets, learning=learning)
+            alarm = watch(detector, Watch(), rows).alarm_row
+            delays[kind].append(3000 if alarm is None else alarm - 3000)
+
+    assert np.mean(delays[Unchanged]) < 0.8 * np.mean(delays[Learning])
+
+
+def test_a_page_always_has_a_level():
+    """Only a trigger can do without: a page's promise is about one level."""
+    with pytest.raises(ValueError, match="no such detector"):
+        Detector(form=Form.PAGE, level=0.5, bound=100.0, learning=Unchanged(rows=10, total=1.0))

@@ -11,7 +11,8 @@ reference being a sample. Assumes that, while all is well, costs come from a sta
 process whose mean is at most that level. Where the reference shows that neighbouring
 rows are alike, each counts as less than a row in both alarms (`stats.dependence`); what
 lasts longer than a twentieth of the reference is not seen there. The trigger's level sinks
-as quiet rows show the mean more exactly (`stats.eprocess.Learning`); the page's never does.
+as quiet rows show the mean more exactly (`stats.eprocess.Learning`); where every rise matters and
+losses are 0 or 1 it needs none (`Unchanged`). The page's level never sinks.
 Costs beyond the scale are cut and counted.
 A share, such as the share of abstentions, is a cost of 0 or 1.
 """
@@ -37,7 +38,17 @@ from geartrain.stats.bounded import (
     upper_bound,
 )
 from geartrain.stats.dependence import Likeness, likeness
-from geartrain.stats.eprocess import TRIGGER_BETS, Detector, Form, Learning, Watch, to_evidence, watch
+from geartrain.stats.eprocess import (
+    TRIGGER_BETS,
+    UNCHANGED_BETS,
+    Detector,
+    Form,
+    Learning,
+    Unchanged,
+    Watch,
+    to_evidence,
+    watch,
+)
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -193,6 +204,7 @@ def begin(plan: LossPlan, reference: Floats, *, scale: Scale | None = None) -> L
     calibrated = LossMonitor(plan=plan, scale=scale, reference=bound, alike=alike)
     if not 0 < level <= _HIGHEST_LEVEL:
         return calibrated
+    learning = _learning(plan, losses, scale)
     return replace(
         calibrated,
         page=Detector(form=Form.PAGE, level=level, bound=2 / plan.alpha, worth=worth),
@@ -200,17 +212,24 @@ def begin(plan: LossPlan, reference: Floats, *, scale: Scale | None = None) -> L
             form=Form.TRIGGER,
             level=level,
             bound=plan.run_rows,
-            bets=TRIGGER_BETS,
+            bets=UNCHANGED_BETS if isinstance(learning, Unchanged) else TRIGGER_BETS,
             worth=worth,
-            learning=Learning(
-                rows=losses.size,
-                total=float(losses.sum()),
-                squares=float((losses**2).sum()),
-                alpha=plan.alpha / 4,
-                smallest=plan.smallest_change,
-                offset=scale.low / scale.width,
-            ),
+            learning=learning,
         ),
+    )
+
+
+def _learning(plan: LossPlan, losses: Floats, scale: Scale) -> Learning | Unchanged:
+    """How the trigger learns the mean: without any level where every rise matters and losses are 0 or 1."""
+    if plan.smallest_change == 0 and bool(np.isin(losses, (0.0, 1.0)).all()):
+        return Unchanged(rows=losses.size, total=float(losses.sum()))
+    return Learning(
+        rows=losses.size,
+        total=float(losses.sum()),
+        squares=float((losses**2).sum()),
+        alpha=plan.alpha / 4,
+        smallest=plan.smallest_change,
+        offset=scale.low / scale.width,
     )
 
 

@@ -9,6 +9,7 @@ true nobody can expect to win, so wealth is evidence, and looking often costs no
 - *trigger* (e-SR, Shin, Ramdas and Rinaldo 2023, "E-detectors", NEJSDS): one new unit
   is staked before each row; the mean run length to a false alarm is at least `bound`.
   Much faster than a page, and false alarms will come.
+  The tolerated mean is fixed, or learned (`Learning`), or not needed at all (`Unchanged`).
 - *paired*: bets on bounded differences, for champion against challenger
   (Waudby-Smith and Ramdas 2023, "Estimating means of bounded random variables by betting", JRSSB).
 
@@ -32,6 +33,8 @@ Marks = NDArray[np.int64]
 BETS = (0.05, 0.1, 0.2, 0.4)
 #: The same for a trigger, which must see small and large changes alike soon.
 TRIGGER_BETS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
+#: The same for a trigger that needs no level (`Unchanged`): small bets weigh more, since small changes take longest.
+UNCHANGED_BETS = (0.03, 0.03, 0.06, 0.15)
 #: A learned level is tightest after so many times the rows of its reference.
 _TIGHTEST = 10
 #: Rows between the starts of new bets of a page.
@@ -73,6 +76,28 @@ class Learning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unchanged:
+    """A trigger against "the mean is what it always was", without knowing what it was.
+
+    Each bet is on the mean of the reference and all rows so far, taken as it is, without a bound
+    above it. What it wins is divided by what the one mean that explains all rows since the
+    reference best would have won (universal inference, Wasserman, Ramdas and Balakrishnan 2020,
+    PNAS). So whatever the mean is, if only it does not change, the mean run between false
+    alarms is at least the bound: for any number of rows, and with no probability that a level was learned
+    too low. The price is half a logarithm of rows over reference rows, paid exactly.
+
+    Losses that lie between 0 and 1 count as if drawn 0 or 1 with that mean, which is valid (the
+    likelihood is convex in the loss) and slow: made for losses that are 0 or 1.
+
+    Attributes:
+        rows: Of the reference, with the sum of their losses.
+    """
+
+    rows: int
+    total: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
     """A bet that the mean of losses in [0, 1] has risen above `level`.
 
@@ -83,7 +108,7 @@ class Detector:
         bets: Fractions of the largest safe bet 1/level.
         worth: How many independent rows one row is worth, in (0, 1]: the power to which
             each step of wealth is raised (`dependence.row_worth`).
-        learning: Where given, the level is the lower of `level` and what was learned.
+        learning: Where given, the level before each row is the lower of `level` and what was learned.
     """
 
     form: Form
@@ -92,7 +117,7 @@ class Detector:
     bets: tuple[float, ...] = BETS
     block: int = BLOCK
     worth: float = 1.0
-    learning: Learning | None = None
+    learning: Learning | Unchanged | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -102,6 +127,7 @@ class Detector:
             or self.block < 1
             or not 0 < self.worth <= 1
             or not all(0 < bet < 1 for bet in self.bets)
+            or (isinstance(self.learning, Unchanged) and self.form is not Form.TRIGGER)
         ):
             raise ValueError(f"no such detector: {self!r}")
 
@@ -116,6 +142,7 @@ class Watch:
         climbs: For each bet the largest log wealth over all starting rows, at least 0.
         starts: For each bet the row from which that climb began, counted from 0.
         start_marks: The caller's marks (such as times) of those rows.
+        price: The logarithm by which the wealth is divided, since the mean is not known (`Unchanged`).
         peak: The largest logarithm of the evidence ever.
         alarm_row: The first row at which the alarm rang, or None. It stays.
         onset_row: The estimate, made at the alarm, of where the change began.
@@ -128,6 +155,7 @@ class Watch:
     climbs: tuple[float, ...] = ()
     starts: tuple[int, ...] = ()
     start_marks: tuple[int, ...] = ()
+    price: float = 0.0
     peak: float | None = None
     alarm_row: int | None = None
     alarm_mark: int | None = None
@@ -137,7 +165,7 @@ class Watch:
     @property
     def evidence(self) -> float:
         """The present wealth; for a page an e-value, 0 before the first row."""
-        return to_evidence(_log_sum(self.log_wealth)) if self.log_wealth else 0.0
+        return to_evidence(_log_sum(self.log_wealth) - self.price) if self.log_wealth else 0.0
 
     @property
     def alarmed(self) -> bool:
@@ -163,19 +191,27 @@ def watch(detector: Detector, seen: Watch, losses: Floats, marks: Marks | None =
         raise ValueError("losses must be numbers in [0, 1]; scale them first")
     rows = np.arange(seen.rows, seen.rows + losses.size)
     marks = rows if marks is None else np.asarray(marks, dtype=np.int64)
-    levels, bets = learned_levels(detector, seen, losses), np.asarray(detector.bets)
-    steps = detector.worth * np.log1p(bets[:, None] * (losses / levels - 1))
+    levels, bets = learned_levels(detector, seen, losses), np.asarray(detector.bets)[:, None]
+    prices = np.zeros(losses.size)
+    if isinstance(detector.learning, Unchanged):
+        raised = levels + bets * (1 - levels)
+        steps = losses * np.log(raised / levels) + (1 - losses) * np.log((1 - raised) / (1 - levels))
+        prices = _prices(detector, seen, losses, levels)
+    else:
+        steps = np.log1p(bets * (losses / levels - 1))
+    steps = detector.worth * steps
     walk = np.concatenate([np.zeros((bets.size, 1)), np.cumsum(steps, axis=1)], axis=1)
     head = np.asarray(seen.log_wealth or (-np.inf,) * bets.size)
     staked = _log_stakes(detector, rows)[None, :] - math.log(bets.size) - walk[:, :-1]
     wealth = np.logaddexp.accumulate(np.concatenate([head[:, None], staked], axis=1), axis=1) + walk
-    total = np.logaddexp.reduce(wealth[:, 1:], axis=0)
+    total = np.logaddexp.reduce(wealth[:, 1:], axis=0) - prices
     after = replace(
         _climb(seen, walk, marks),
         rows=seen.rows + losses.size,
         total=seen.total + float(losses.sum()),
         squares=seen.squares + float((losses**2).sum()),
         log_wealth=tuple(map(float, wealth[:, -1])),
+        price=float(prices[-1]),
         peak=max(float(total.max()), -math.inf if seen.peak is None else seen.peak),
     )
     crossed = np.flatnonzero(total >= math.log(detector.bound))
@@ -198,6 +234,12 @@ def learned_levels(detector: Detector, seen: Watch, losses: Floats) -> Floats:
     learning = detector.learning
     if learning is None:
         return np.full(losses.size, detector.level)
+    if isinstance(learning, Unchanged):
+        before = np.concatenate([[0.0], np.cumsum(losses[:-1])])
+        mean = (learning.total + seen.total + before + 0.5) / (
+            learning.rows + seen.rows + np.arange(losses.size) + 1.0
+        )
+        return np.minimum(detector.level, mean)
     count = learning.rows + seen.rows + np.arange(1.0, losses.size + 1)
     total, squares = (
         0.5 + given + before + np.concatenate([[0.0], np.cumsum(values[:-1])])
@@ -217,6 +259,24 @@ def learned_levels(detector: Detector, seen: Watch, losses: Floats) -> Floats:
     )
     levels: Floats = np.minimum(detector.level, high + learning.smallest * np.abs(high + learning.offset))
     return levels
+
+
+def _prices(detector: Detector, seen: Watch, losses: Floats, levels: Floats) -> Floats:
+    """After each row, how much better the best single mean explains all rows than the levels before them did."""
+    told = losses * np.log(levels) + (1 - losses) * np.log1p(-levels)
+    ahead = _best_likelihood(np.float64(seen.rows), np.float64(seen.total)) - seen.price / detector.worth
+    rows, total = seen.rows + np.arange(1.0, losses.size + 1), seen.total + np.cumsum(losses)
+    prices: Floats = detector.worth * (_best_likelihood(rows, total) - ahead - np.cumsum(told))
+    return prices
+
+
+def _best_likelihood(rows: Floats | np.float64, total: Floats | np.float64) -> Floats:
+    """The logarithm of the likelihood of so many rows under their own mean; 0 without any."""
+    from scipy.special import xlogy
+
+    rest = np.maximum(rows - total, 0.0)
+    best: Floats = xlogy(total, total) + xlogy(rest, rest) - xlogy(rows, rows)
+    return best
 
 
 def _log_stakes(detector: Detector, rows: Marks) -> Floats:
