@@ -1,6 +1,9 @@
 import importlib.util
+import os
+import socket
 import sys
 import time
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from geartrain.testing.lake import MemoryLake
 from geartrain.testing.ledger import MemoryLedger
 from geartrain.testing.notifier import MemoryNotifier
 
+POSTGRES = os.environ.get("GEARTRAIN_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1/test")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TEAM = {"product": ["Ann"], "domain": ["Bo"], "engineering": ["Cleo"], "science": ["Dev"]}
 
@@ -104,3 +108,31 @@ def example_data():
         return module
 
     return load
+
+
+def _postgres_answers():
+    try:
+        with socket.create_connection(("127.0.0.1", 5432), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def database():
+    """A database of our own on the local PostgreSQL server, gone afterwards."""
+    if not _postgres_answers():
+        pytest.skip("no PostgreSQL server answers on 127.0.0.1:5432")
+    import sqlalchemy as sa
+
+    name = f"geartrain_killed_{uuid.uuid4().hex[:12]}"
+    engine = sa.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
+    except sa.exc.SQLAlchemyError as error:
+        pytest.skip(f"the PostgreSQL server lets nobody make a database: {error}")
+    yield sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    engine.dispose()

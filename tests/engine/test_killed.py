@@ -1,16 +1,11 @@
 """The whole build, killed at every place where a process can die, ends as if nothing had happened."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import uuid
 from collections import Counter
 
 import pytest
-
-POSTGRES = os.environ.get("GEARTRAIN_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1/test")
 
 #: Each process is a fork of one that has imported everything and run nothing, which saves
 #: seconds of imports a death. The deaths themselves are real: SIGKILL, nothing is cleaned up.
@@ -273,34 +268,6 @@ def test_a_build_that_is_killed_twenty_times_ends_as_one_that_was_not(triage, un
     """SIGKILL before, in the middle of and after each of the five steps: same model and trials, nothing twice."""
     root, answer = _run(triage, "killed", DEATHS)
     _same_as(undisturbed, root, answer)
-
-
-def _postgres_answers():
-    try:
-        with socket.create_connection(("127.0.0.1", 5432), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-@pytest.fixture
-def database():
-    """A database of our own on the local PostgreSQL server, gone afterwards."""
-    if not _postgres_answers():
-        pytest.skip("no PostgreSQL server answers on 127.0.0.1:5432")
-    import sqlalchemy as sa
-
-    name = f"geartrain_killed_{uuid.uuid4().hex[:12]}"
-    engine = sa.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
-    try:
-        with engine.connect() as connection:
-            connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
-    except sa.exc.SQLAlchemyError as error:
-        pytest.skip(f"the PostgreSQL server lets nobody make a database: {error}")
-    yield sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-    engine.dispose()
 
 
 @pytest.mark.service

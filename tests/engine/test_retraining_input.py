@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from geartrain.domain.contract import RetrainingTerms
-from geartrain.domain.events import Refused, RetrainingStarted
+from geartrain.domain.events import PoolOpened, PoolsCommitted, Refused, RetrainingAsked, RetrainingStarted
+from geartrain.domain.model import Pool
 from geartrain.engine.diary import Day, Diary
 from geartrain.engine.ingesting import Door
 from geartrain.engine.retraining_live import ask, facts_of
@@ -19,7 +20,8 @@ from geartrain.engine.windows import window_for
 from geartrain.engine.world import KEY, TRUTH
 from geartrain.errors import SnapshotEmpty
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
-from geartrain.retraining.policy import Refusal, should_retrain
+from geartrain.retraining.policy import Refusal, Trigger, should_retrain
+from geartrain.training.pools import sealed_names
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -162,13 +164,65 @@ def test_a_clock_that_goes_back(shop):
     )
     workspace.record("shop", [started], now=NOW + timedelta(days=1))
 
-    answer = ask(workspace, made, now=NOW, person="Dev").answer
+    answer = ask(workspace, made, now=NOW, person="Dev")
 
     assert isinstance(answer, Refusal)
     assert "the clock went back" in answer.reason
     assert [one.event.reason for one in workspace.history("shop") if isinstance(one.event, Refused)] == [
         answer.reason
     ]
+
+
+def test_a_spent_holdout_refuses_before_anything_is_fitted(shop):
+    """Eighteen candidates were judged on rows that would be sealed again: only fresh labels help."""
+    workspace, made = shop(parcels())
+    names = sealed_names([f"p{number:03d}" for number in range(ROWS)])
+    committed = PoolsCommitted(
+        product="shop",
+        contract=made.contract.id,
+        snapshot="s",
+        commitment="c",
+        sealed=workspace.blobs.put(names.astype("<u8").tobytes()),
+        rows=(0, 0, ROWS),
+    )
+    looks = [
+        PoolOpened(
+            product="shop",
+            pool=Pool.VERDICT,
+            contract=made.contract.id,
+            snapshot="s",
+            candidate=f"c{number}",
+            purpose="judge",
+            commitment="c",
+        )
+        for number in range(18)
+    ]
+    workspace.record("shop", [committed, *looks[:17]], now=NOW)
+
+    one_left = ask(workspace, made, now=NOW, person="Dev")
+    workspace.record("shop", [looks[17]], now=NOW)
+    spent = ask(workspace, made, now=NOW, person="Dev")
+
+    assert isinstance(one_left, Trigger)
+    assert isinstance(spent, Refusal)
+    assert spent.reasons == ("the sealed holdout is spent: new labels must mature before another verdict",)
+
+
+def test_the_same_refusal_is_written_down_once_a_week(shop):
+    """A command that is given every hour fills no ledger; after a week, or when a person asks, it is told again."""
+    workspace, made = shop(parcels(back=[None] * ROWS))
+
+    def refusals():
+        return sum(isinstance(one.event, Refused) for one in workspace.history("shop"))
+
+    for hours in (0, 1, 2):
+        ask(workspace, made, now=NOW + timedelta(hours=hours), person="Dev")
+    assert refusals() == 1
+    workspace.record("shop", [RetrainingAsked(product="shop", person="Dev", reason="now")], now=NOW)
+    ask(workspace, made, now=NOW + timedelta(hours=3), person="Dev")
+    assert refusals() == 2
+    ask(workspace, made, now=NOW + timedelta(days=8), person="Dev")
+    assert refusals() == 3
 
 
 def outcomes(workspace, told):

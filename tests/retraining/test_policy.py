@@ -32,7 +32,7 @@ GOOD = Facts(
     mature_labels=5000,
     per_class=(("fraud", 90), ("genuine", 4910)),
     verdicts_left=3,
-    previous_is_cheaper=False,
+    cheaper="",
 )
 
 
@@ -92,7 +92,7 @@ def test_an_alarm_asks_for_nothing_where_the_contract_says_so():
         ({"open_incidents": (_incident(Cause.COLUMN),)}, "column incident i1"),
         ({"open_incidents": (_incident(Cause.LABEL_FEED),)}, "label-feed incident i1"),
         ({"verdicts_left": 0}, "holdout is spent"),
-        ({"previous_is_cheaper": True}, "rolling back is cheaper"),
+        ({"cheaper": "abc"}, "rolling back is cheaper: release abc"),
         ({"last_retraining": NOW - 2 * DAY}, "cooling down until 2026-06-06"),
         ({"last_retraining": NOW + 2 * DAY}, "clock went back"),
     ],
@@ -110,7 +110,7 @@ def test_each_bad_fact_refuses_with_its_reason(changes, words):
     "changes",
     [
         {"open_incidents": (_incident(Cause.CONCEPT), _incident(Cause.POPULATION), _incident(Cause.MODEL))},
-        {"verdicts_left": None, "previous_is_cheaper": None},
+        {"verdicts_left": None, "cheaper": ""},
         {"per_class": ()},
         {"last_retraining": NOW - 7 * DAY},
     ],

@@ -14,6 +14,7 @@ from geartrain.domain.digest import short
 
 if TYPE_CHECKING:
     from geartrain.engine.estimated_live import Foreseen
+    from geartrain.engine.live_course import Course
     from geartrain.engine.monitoring_live import Watched
     from geartrain.monitoring.adapting import Adapted
     from geartrain.monitoring.estimating import Reconciliation
@@ -51,6 +52,7 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
         *(f"  noticed: {one.message}" for one in found.signals),
         *_without_labels(found),
         *_estimated(found),
+        *_rivals(found.course),
     ]
     fresh = {one.id for one in found.opened}
     for incident in found.open:
@@ -88,6 +90,11 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
             "from_labels": found.foreseen.labels,
             "from_asked_labels": found.foreseen.asked,
             "settling": found.foreseen.settling,
+            "challenger": found.course.challenger,
+            "challenge": found.course.contest.ruling if found.course.contest else None,
+            "stood_by": found.course.asked,
+            "cheaper": found.course.back.release if found.course.back else None,
+            "gap": found.course.gap,
         },
         text="\n".join(lines),
     )
@@ -113,6 +120,20 @@ def _estimated(found: Watched) -> list[str]:
         *_against(seen.adapted),
         *_told(seen),
     ]
+
+
+def _rivals(course: Course) -> list[str]:
+    """How the champion stands beside its rivals; `geartrain retrain` acts on it."""
+    lines = []
+    if course.contest is not None and course.challenger is not None:
+        lines.append(f"{short(course.challenger)} is tested beside it: {course.contest.ruling.reason}")
+    if course.back is not None:
+        lines.append(
+            f"{short(course.back.release)} stands by and decides cheaper: {course.back.ruling.reason}"
+        )
+    elif course.asked:
+        lines.append(f"{', '.join(map(short, course.asked))} stood by: not proven cheaper")
+    return ["", *lines] if lines else []
 
 
 def _checked(past: Reconciliation) -> list[str]:

@@ -19,12 +19,25 @@ if TYPE_CHECKING:
 
 #: Makes what is ordered, after cut-off runs have ended.
 Ordering = Callable[[], dict[str, Any]]
+#: Told what was ordered before the first step, and what came of it before the run is forgotten as begun.
+Hook = Callable[[dict[str, Any]], None]
 
 
 def work(
-    workspace: Path | None, space: Workspace, product: Product, stage: str, ordering: Ordering
+    workspace: Path | None,
+    space: Workspace,
+    product: Product,
+    stage: str,
+    ordering: Ordering,
+    *,
+    begun: Hook | None = None,
+    ended: Hook | None = None,
+    failed: Callable[[GeartrainError], None] | None = None,
 ) -> dict[str, Any]:
     """Run *stage*, or go on with the run of the same order that was cut off; returns its document.
+
+    *begun*, *ended* and *failed* are called after the order was noted and before the note goes away: a
+    process that is killed in or around them calls them again, so what they write they must write once.
 
     Raises:
         WorkspaceBusy: Another process is working here.
@@ -42,18 +55,24 @@ def work(
             resumed = _resumed(flows)
             for one in resumed:
                 told.say(f"went on with {one}, which had been cut off")
-            begun, ordered = begun_run(space.root, product.name, stage), ordering()
+            before, ordered = begun_run(space.root, product.name, stage), ordering()
             run = run_id(stage, ordered)
-            if begun is not None and begun[0] in resumed and _same(begun[1], ordered):
-                run, ordered = begun
+            if before is not None and before[0] in resumed and _same(before[1], ordered):
+                run, ordered = before
             begin_run(space.root, product.name, stage, run, ordered)
+            if begun is not None:
+                begun(ordered)
             document = flows.run(run, stage, ordered)
-        except GeartrainError:
+        except GeartrainError as error:
+            if failed is not None:
+                failed(error)
             end_run(space.root, product.name, stage)
             raise
         finally:
             flows.close()
         assert isinstance(document, dict)
+        if ended is not None:
+            ended(document)
         remember_run(space.root, product.name, stage, document)
     return document
 

@@ -108,16 +108,9 @@ def _read_bench(builder: Builder, document: Document) -> Bench:
     rows = Rows(
         raw=frame_from(blobs.get(document["raw"])), features=frame_from(blobs.get(document["values"]))
     )
-    data = data_of(contract)
     classes = classes_of(contract, rows)
     truth = truth_of(contract, rows, classes)
-    facts = RowFacts(
-        keys=[str(key) for key in rows.texts(data.decisions.key)],
-        labels=truth,
-        times_us=rows.times_us if data.decisions.event_time else None,
-        groups=rows.texts(data.group) if data.group else None,
-    )
-    pools = split(facts, contract, classes=classes, seed=document["seed"])
+    pools = split(row_facts(contract, rows, truth), contract, classes=classes, seed=document["seed"])
     encoding = fit_encoding(builder.product.features, rows.take(pools.search).features)
     return Bench(
         rows=rows,
@@ -130,7 +123,18 @@ def _read_bench(builder: Builder, document: Document) -> Bench:
         rule=rule_of(contract, classes),
         lineage=Lineage(contract=contract.id, snapshot=document["snapshot"], features=encoding.id),
         monotone=_directions(builder, encoding),
-        weight=_by_age(rows, document) if data.decisions.event_time else None,
+        weight=_by_age(rows, document) if data_of(contract).decisions.event_time else None,
+    )
+
+
+def row_facts(contract: Contract, rows: Rows, truth: NDArray[Any]) -> RowFacts:
+    """What decides which pool each row goes into."""
+    data = data_of(contract)
+    return RowFacts(
+        keys=[str(key) for key in rows.texts(data.decisions.key)],
+        labels=truth,
+        times_us=rows.times_us if data.decisions.event_time else None,
+        groups=rows.texts(data.group) if data.group else None,
     )
 
 

@@ -237,8 +237,7 @@ def _more(one: Measurement | None, other: Measurement | None, release: str) -> s
 
 def _hindrance(state: ReleaseState, target: str | None) -> str:
     """Why the machine leaves it to people; empty where it may act."""
-    since = state.reigns[-1].since
-    if any(one.stage is ReleaseStage.ROLLED_BACK and one.entered_at == since for one in state.records):
+    if state.came_back:
         return "it came back by a rollback itself, and a second step is for people to take"
     if target is None:
         return "there is no earlier release that may come back unasked"

@@ -8,7 +8,7 @@ been there all the time.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -25,31 +25,34 @@ from geartrain.domain.events import BatchIngested
 from geartrain.domain.finding import Finding, Status, judge
 from geartrain.domain.incident import Incident, Signal
 from geartrain.domain.prediction import Floats
-from geartrain.domain.wire import decode
 from geartrain.engine.answered_live import judged_at_once, latencies_of
-from geartrain.engine.arms import costs_of
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.clause_alarms import clause_signals
 from geartrain.engine.consistency import consistency_findings
 from geartrain.engine.decided import (
     KNOWN_AT,
     TRUTH,
-    acted_of,
     decisions_of,
     features_of,
     rows_as_decided,
-    truth_of,
     with_truth,
 )
 from geartrain.engine.estimated_live import Foreseen, estimated_live
 from geartrain.engine.guarding import guard, record_changed
 from geartrain.engine.ingesting import QUARANTINE
-from geartrain.engine.live_evidence import judged_live, said_of
+from geartrain.engine.live_course import (
+    Course,
+    course_of,
+    decisions_a_day,
+    known_costs,
+    reference_costs,
+)
+from geartrain.engine.live_evidence import judged_live
 from geartrain.engine.plausible_live import LATEST, block_of, live_plausibility
 from geartrain.engine.products import Product
 from geartrain.engine.releasing import releases
 from geartrain.engine.rows import data_of, read_table
-from geartrain.engine.runs import note, noted, run_of_release
+from geartrain.engine.runs import note, noted
 from geartrain.engine.unlike_live import unlike_live
 from geartrain.engine.watching import Watch, begin_watch, open_incidents, side_changes, write_down
 from geartrain.engine.workspace import Workspace
@@ -63,6 +66,7 @@ from geartrain.monitoring.triage import Quiet
 from geartrain.monitoring.unlike import Unlike, supporting
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 from geartrain.release.bundle_nouns import Loaded
+from geartrain.release.state import ReleaseState
 
 _QUIET = "quiet"
 _DAY = timedelta(days=1)
@@ -82,6 +86,7 @@ class Watched:
         open: All incidents that are open now.
         stopped: What this look stopped: a rollout that was aborted, a live release that was taken back.
         beside: What was found about the release in shadow or canary.
+        course: What the log says of the champion's rivals; `geartrain retrain` acts on it.
         foreseen: What the decisions whose truth is not known are expected to cost, what each such number
             assumes, how it came out where the truth is known by now, and which labels would settle it.
         cautions: Where alarms promise less than they should, in plain sentences.
@@ -101,6 +106,7 @@ class Watched:
     cautions: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     beside: tuple[Finding, ...] = ()
+    course: Course = field(default_factory=Course)
 
 
 def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watched:
@@ -118,15 +124,13 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     loaded = load_bundle(workspace, reign.release)
     log = decisions_of(workspace, product.name, now=now, release=reign.release)
     known = with_truth(workspace, contract, log, now=now)
-    watch, missing = _watch(
-        workspace, contract, loaded, known, since=reign.since, replaced=len(state.reigns) > 1
-    )
+    watch, missing = _watch(workspace, contract, loaded, known, state, since=reign.since)
     told = None
     if known.height:
         _saw(watch, known, now=now)
-        labelled, realised, known_us = _costs(workspace, contract, loaded, known, now=now)
-        watch.matured(realised, known_us)
-        told = _told(known, labelled, realised)
+        realised = known_costs(workspace, contract, loaded, known, now=now)
+        watch.matured(realised.costs, realised.at_us)
+        told = _told(known, realised.rows, realised.costs)
     watch.answered(*latencies_of(log))
     watch.changes = side_changes(workspace.history(product.name), since=reign.since)
     consistent = consistency_findings(
@@ -168,11 +172,12 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     record_changed(workspace, contract, reign.release, Stage.LIVE, findings, now=now)
     guarded = guard(workspace, contract, findings, release=reign.release, now=now)
     foreseen = estimated_live(workspace, contract, loaded, known, window_s=watch.terms.window_s, now=now)
+    course = course_of(workspace, product, now=now)
     return Watched(
         release=reign.release,
         decisions=known.height,
         labelled=_labelled(known),
-        missing=(*missing, *guarded.left),
+        missing=(*missing, *guarded.left, *course.missing),
         cautions=watch.costs.cautions,
         stopped=guarded.stopped,
         beside=guarded.findings,
@@ -182,6 +187,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         open=open_incidents(workspace, product.name),
         foreseen=foreseen,
         unlike=values,
+        course=course,
     )
 
 
@@ -215,21 +221,18 @@ def _watch(
     contract: Contract,
     loaded: Loaded,
     known: pl.DataFrame,
+    state: ReleaseState,
     *,
     since: datetime,
-    replaced: bool,
 ) -> tuple[Watch, tuple[str, ...]]:
     """Monitors as they stood when the release went live, and what they lack."""
-    document = run_of_release(workspace.root, contract.product.name, loaded.release.id)
-    costs: Floats = np.zeros(0)
-    if document is not None:
-        costs = np.array(decode(workspace.blobs.get(document["costs"]), tuple[float, ...]), dtype=np.float64)
+    costs = reference_costs(workspace, contract.product.name, state)
     missing = []
     if known.height == 0:
         missing.append("no decision of the live release is in the log yet: `geartrain serve` writes it")
     elif _labelled(known) == 0:
         missing.append("no decision's truth is known yet: ingest labels, or send outcomes to the server")
-    if document is None:
+    if len(costs) == 0:
         missing.append("this release was made elsewhere: the first labels make its reference of costs")
     if loaded.profile is None:
         missing.append("this release's bundle has no profile: drift cannot be looked for")
@@ -238,15 +241,13 @@ def _watch(
         from geartrain.monitoring.profile import build
 
         profile = build(features_of(known).to_arrow())
-    last: datetime = known[EVENT_TIME][-1] if known.height else since
-    days = max(1.0, (last - since) / _DAY)
     watch = begin_watch(
         contract,
         profile,
         reference_costs=costs,
-        decisions_per_day=max(1.0, known.height / days),
+        decisions_per_day=decisions_a_day(known, since=since),
         started=since,
-        replaced=replaced,
+        replaced=len(state.reigns) > 1,
     )
     return watch, tuple(missing)
 
@@ -293,18 +294,6 @@ def _saw(watch: Watch, known: pl.DataFrame, *, now: datetime) -> None:
         if ends <= now and watch.window is not None:
             watch.signals(now=max(ends, (watch.window_from or begins) + length), arrivals=(), labels=None)
         begins = ends
-
-
-def _costs(
-    workspace: Workspace, contract: Contract, loaded: Loaded, known: pl.DataFrame, *, now: datetime
-) -> tuple[pl.DataFrame, Floats, np.ndarray]:
-    """The decisions whose truth is known, in the order in which it became known, what they cost, and when."""
-    rows = known.filter(pl.col(TRUTH).is_not_null()).sort(KNOWN_AT, maintain_order=True)
-    columns = rows_as_decided(workspace, contract, rows, now=now)
-    rule = loaded.rule
-    values = said_of(rule, rows)[:, -1]
-    costs = costs_of(loaded, acted_of(rule, rows), values, truth_of(rule, rows), columns)
-    return rows, costs, microseconds_of(rows[KNOWN_AT]).to_numpy().astype(np.int64)
 
 
 def _told(known: pl.DataFrame, labelled: pl.DataFrame, costs: Floats) -> Told:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geartrain.compression.choosing import worst_change
+from geartrain.domain.columns import microseconds
+from geartrain.domain.contract import Contract
 from geartrain.domain.digest import digest, short
 from geartrain.domain.events import (
     Event,
@@ -19,14 +22,25 @@ from geartrain.domain.events import (
 from geartrain.domain.model import ModelVersion, Pool
 from geartrain.domain.prediction import Floats
 from geartrain.domain.rule import DecisionRule
-from geartrain.engine.bench import Bench, Builder, Document
-from geartrain.engine.rows import data_of
+from geartrain.engine.bench import Bench, Builder, Document, row_facts
+from geartrain.engine.products import Product
+from geartrain.engine.rows import Rows, classes_of, data_of, take_rows, truth_of
+from geartrain.engine.workspace import Workspace
 from geartrain.errors import PoolClosed, ReleaseRefused, TrainingImpossible
 from geartrain.ports.blobs import Blobs
 from geartrain.stats.fitted import Fitted
 from geartrain.training.examples import row_costs
 from geartrain.training.metering import Answered, Meter, Metering, ladder_of, thresholdout_of
-from geartrain.training.pools import Kin, Names, Permission, kin_of, may_open, sealed_names
+from geartrain.training.pools import (
+    Kin,
+    Names,
+    Permission,
+    kin_of,
+    may_open,
+    sealed_names,
+    verdicts_left,
+)
+from geartrain.training.split import split
 from geartrain.training.thresholdout import Thresholdout
 
 
@@ -142,6 +156,41 @@ def open_pool(
     return permission
 
 
+def verdicts_left_of(
+    workspace: Workspace, product: Product, *, changed: datetime | None, now: datetime, seed: int
+) -> int | None:
+    """How many more candidates the sealed rows of a retraining may judge, before any row is looked at.
+
+    Which rows will be sealed depends on the window; the windows are all of them, the contract's and
+    that since *changed*, and the one that has most left counts. None where no rows can be shared out
+    yet: then the split itself says why.
+    """
+    contract, name = product.contract, product.name
+    _, every = take_rows(workspace, contract, product.features, known_at=now)
+    history = [recorded.event for recorded in workspace.history(name)]
+    terms = contract.retraining
+    begins = [None, changed, now - timedelta(seconds=terms.window_s) if terms and terms.window_s else None]
+    timed = data_of(contract).decisions.event_time is not None
+    found = []
+    for since in dict.fromkeys(begins if timed else [None]):
+        rows = every if since is None else every.take(np.flatnonzero(every.times_us >= microseconds(since)))
+        classes = classes_of(contract, rows)
+        truth = truth_of(contract, rows, classes)
+        try:
+            sealed = split(row_facts(contract, rows, truth), contract, classes=classes, seed=seed).verdict
+        except TrainingImpossible:
+            continue
+        found.append(
+            verdicts_left(
+                history,
+                product=name,
+                sealed=_names(contract, rows, sealed),
+                load=lambda one: np.frombuffer(workspace.blobs.get(one), dtype="<u8"),
+            )
+        )
+    return max(found, default=None)
+
+
 def pool_name(bench: Bench) -> str:
     """What a metered pool is: its rows, and what errors on them cost."""
     return digest((bench.split.commitment, bench.rule))
@@ -234,7 +283,11 @@ def demand_recorded(builder: Builder, model: ModelVersion) -> None:
 
 
 def _sealed(builder: Builder, bench: Bench) -> Names:
-    keys = bench.rows.take(bench.split.verdict).texts(data_of(builder.contract).decisions.key)
+    return _names(builder.contract, bench.rows, bench.split.verdict)
+
+
+def _names(contract: Contract, rows: Rows, places: NDArray[np.int64]) -> Names:
+    keys = rows.take(places).texts(data_of(contract).decisions.key)
     return sealed_names([str(key) for key in keys])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from geartrain.data.labels import LABEL
@@ -16,6 +16,8 @@ from geartrain.domain.release import ReleaseStage
 from geartrain.engine import releasing
 from geartrain.engine.bench import Document
 from geartrain.engine.building import order
+from geartrain.engine.live_course import Course
+from geartrain.engine.pooling import verdicts_left_of
 from geartrain.engine.products import Product
 from geartrain.engine.releasing import releases
 from geartrain.engine.rows import classes_of, data_of, take_rows
@@ -30,32 +32,43 @@ from geartrain.retraining.window import Window
 
 #: How far back arrivals count for the share in quarantine where the contract names no window.
 _RECENT = timedelta(days=7)
+#: The same refusal is not written down again before so much time has passed.
+REPEAT = timedelta(days=7)
+_RETRAIN = "retrain"
+_ENTER = f"enter {ReleaseStage.SHADOW}"
+#: Why a retraining was ordered, in the order itself: whoever goes on with it can still say so.
+_WHY = "retraining"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the policy says, and from what."""
-
-    answer: Trigger | Refusal | None
-    facts: Facts
-    champion: str | None
-
-
-def ask(workspace: Workspace, product: Product, *, now: datetime, person: str | None = None) -> Asked:
+def ask(
+    workspace: Workspace,
+    product: Product,
+    *,
+    now: datetime,
+    person: str | None = None,
+    course: Course | None = None,
+    seed: int = 0,
+) -> Trigger | Refusal | None:
     """Ask the contract's policy; a *person* who asks counts as an alarm, but repeals no refusal.
 
-    A refusal is written down.
+    *course* is what the log says of the champion's cost and of releases that stand by. Whether sealed
+    rows are left that may still be opened is asked last, where nothing else forbids a
+    retraining. A refusal is written down.
     """
     terms = product.contract.retraining or RetrainingTerms()
     state = releases(workspace, product.name)
-    facts = facts_of(workspace, product, terms, now=now)
+    facts = facts_of(workspace, product, terms, now=now, course=course)
     if person is not None:
         terms = replace(terms, on_alarm=True)
         facts = replace(facts, alarm=facts.alarm or _asked_by(person))
     answer = should_retrain(terms, facts, now)
+    if isinstance(answer, Trigger):
+        left = verdicts_left_of(workspace, product, changed=answer.since, now=now, seed=seed)
+        facts = replace(facts, verdicts_left=left)
+        answer = should_retrain(terms, facts, now)
     if isinstance(answer, Refusal):
         refuse(workspace, product, state.champion, answer.reason, now=now)
-    return Asked(answer=answer, facts=facts, champion=state.champion)
+    return answer
 
 
 def person_asking(workspace: Workspace, product: str) -> str | None:
@@ -67,7 +80,7 @@ def person_asking(workspace: Workspace, product: str) -> str | None:
                 person = asking
             case RetrainingStarted():
                 person = None
-            case Refused(what="retrain"):
+            case Refused() as refused if refused.what == _RETRAIN:
                 person = None
             case _:
                 continue
@@ -77,13 +90,33 @@ def person_asking(workspace: Workspace, product: str) -> str | None:
 def refuse(
     workspace: Workspace, product: Product, champion: str | None, reason: str, *, now: datetime
 ) -> None:
-    """Write down that no retraining began, and why."""
-    event = Refused(product=product.name, what="retrain", subject=short(champion or ""), reason=reason)
+    """Write down that no retraining began, and why; the same no to the same question tells nothing new.
+
+    It is the same within `REPEAT`, unless a person asked or a retraining began meanwhile.
+    """
+    event = Refused(product=product.name, what=_RETRAIN, subject=short(champion or ""), reason=reason)
+    for recorded in reversed(workspace.history(product.name)):
+        match recorded.event:
+            case Refused() as before if before.what == _RETRAIN:
+                if before == event and timedelta(0) <= now - recorded.at < REPEAT:
+                    return
+                break
+            case RetrainingAsked() | RetrainingStarted():
+                break
+            case _:
+                continue
     workspace.record(product.name, [event], now=now)
 
 
-def facts_of(workspace: Workspace, product: Product, terms: RetrainingTerms, *, now: datetime) -> Facts:
-    """What the policy must know, as known at *now*."""
+def facts_of(
+    workspace: Workspace,
+    product: Product,
+    terms: RetrainingTerms,
+    *,
+    now: datetime,
+    course: Course | None = None,
+) -> Facts:
+    """What the policy must know, as known at *now*; the sealed rows are counted by `ask`."""
     contract = product.contract
     state = releases(workspace, product.name)
     reign = next((one for one in reversed(state.reigns) if one.until is None), None)
@@ -100,34 +133,28 @@ def facts_of(workspace: Workspace, product: Product, terms: RetrainingTerms, *, 
         per_class=tuple((name, counts.get(name, 0)) for name in classes_of(contract, rows)),
         quarantined_share=_quarantined(workspace, contract, since=begun or now - _RECENT, now=now),
         open_incidents=incidents,
+        gap=course.gap if course else None,
+        cheaper=short(course.back.release) if course and course.back else "",
     )
 
 
 def ordered(
     workspace: Workspace,
     product: Product,
-    asked: Asked,
+    champion: str | None,
     trigger: Trigger,
     *,
     now: datetime,
     seed: int,
     trials: int | None,
 ) -> Document:
-    """Choose the rows to learn from and say what is to be built; the beginning is written down.
+    """Choose the rows to learn from and say what is to be built, and why; nothing is written down yet.
 
     Raises:
         SnapshotEmpty: No labelled row is known.
     """
-    window, why = _window(workspace, product, asked.champion, changed=trigger.since, now=now, seed=seed)
-    started = RetrainingStarted(
-        product=product.name,
-        trigger=f"{trigger.occasion}: {trigger.reason}; {why}",
-        champion=asked.champion or "",
-        since=window.since,
-        until=now,
-    )
-    workspace.record_once(product.name, [started], now=now)
-    return order(
+    window, why = _window(workspace, product, champion, changed=trigger.since, now=now, seed=seed)
+    ordered = order(
         product,
         now=now,
         seed=seed,
@@ -136,18 +163,41 @@ def ordered(
         retrained=True,
         trials=trials,
     )
+    said = f"{trigger.occasion}: {trigger.reason}; {why}"
+    return {**ordered, _WHY: {"trigger": said, "champion": champion or ""}}
+
+
+def began(workspace: Workspace, product: Product, ordered: Document) -> None:
+    """Write down, once, that the retraining which was *ordered* began."""
+    why, now = ordered.get(_WHY), datetime.fromisoformat(ordered["now"])
+    if why is None:
+        return
+    started = RetrainingStarted(
+        product=product.name,
+        trigger=why["trigger"],
+        champion=why["champion"],
+        since=datetime.fromisoformat(ordered["since"]) if ordered["since"] else None,
+        until=now,
+    )
+    workspace.record_once(product.name, [started], now=now)
 
 
 def move_on(workspace: Workspace, product: Product, release: str, *, now: datetime) -> Answer | None:
     """Take a retrained release as far as the contract lets a machine: into shadow, or not at all.
 
-    Canary and promotion follow from what the shadow shows; that is not decided here.
+    What is in shadow already stays there, and a release that was refused is not asked about again:
+    None, as where nothing is to be done. Canary and promotion follow from what the shadow shows; that is not decided here.
     """
     contract = product.contract
     action = contract.retraining.action if contract.retraining else RetrainingAction.PROPOSE
     record = releases(workspace, product.name).record(release)
     step = next_step(contract, record) if record is not None else None
     if action is RetrainingAction.PROPOSE or step is None or stage_of(step.kind) is not ReleaseStage.SHADOW:
+        return None
+    if any(
+        isinstance(one.event, Refused) and (one.event.what, one.event.subject) == (_ENTER, release)
+        for one in workspace.history(product.name)
+    ):
         return None
     return releasing.enter(
         workspace,

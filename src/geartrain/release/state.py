@@ -99,6 +99,12 @@ class ReleaseState:
     reigns: tuple[Reign, ...] = ()
     judged: tuple[Judged, ...] = ()
 
+    @property
+    def came_back(self) -> bool:
+        """Whether the champion is live because another release was taken back."""
+        since = self.reigns[-1].since if self.reigns else None
+        return any(one.stage is ReleaseStage.ROLLED_BACK and one.entered_at == since for one in self.records)
+
     def record(self, release: str) -> ReleaseRecord | None:
         """What is known about *release* (an id), or None."""
         return next((one for one in self.records if one.id == release), None)

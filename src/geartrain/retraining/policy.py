@@ -77,8 +77,7 @@ class Facts:
         per_class: How many of them of each class of the contract; empty for regression.
         quarantined_share: Of the rows that arrived in the training window.
         verdicts_left: How often the sealed pool may still be opened; None is not limited.
-        previous_is_cheaper: Whether the release before the champion would have cost less
-            on recent labels; None where that is not known.
+        cheaper: A release that stands by and is proven to decide cheaper on recent labels; empty without one.
     """
 
     live_since: datetime | None
@@ -90,7 +89,7 @@ class Facts:
     quarantined_share: float = 0.0
     open_incidents: tuple[Incident, ...] = ()
     verdicts_left: int | None = None
-    previous_is_cheaper: bool | None = None
+    cheaper: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,8 +204,10 @@ def _better_not(facts: Facts) -> tuple[str, ...]:
     reasons: list[str] = []
     if facts.verdicts_left is not None and facts.verdicts_left < 1:
         reasons.append("the sealed holdout is spent: new labels must mature before another verdict")
-    if facts.previous_is_cheaper:
-        reasons.append("rolling back is cheaper: the previous release would have cost less on recent labels")
+    if facts.cheaper:
+        reasons.append(
+            f"rolling back is cheaper: release {facts.cheaper} would have cost less on recent labels"
+        )
     return tuple(reasons)
 
 

@@ -126,6 +126,26 @@ def may_open(
     )
 
 
+def verdicts_left(
+    events: Sequence[Event],
+    *,
+    product: str,
+    sealed: Names,
+    load: Callable[[str], Names],
+    alpha: float = ALPHA,
+) -> int:
+    """How many more candidates may be judged on the rows *sealed*, before any of them is opened again."""
+    kin = kin_of(events, product=product, snapshot="", sealed=sealed, load=load)
+    looks = sum(
+        isinstance(one, PoolOpened)
+        and one.product == product
+        and one.pool is Pool.VERDICT
+        and one.commitment in kin.commitments
+        for one in events
+    )
+    return max(0, affordable_looks(alpha) - looks)
+
+
 def spent(alpha: float, look: int) -> float:
     """The part of *alpha* that the *look*-th look may spend (see `alpha_spent`)."""
     return alpha_spent(alpha, look)
