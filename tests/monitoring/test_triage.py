@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from geartrain.domain.contract import Cause
+from geartrain.domain.contract import Cause, MonitoringTerms
 from geartrain.domain.incident import FirstAction, Signal
 from geartrain.domain.roles import Role
-from geartrain.monitoring.triage import Side, SideChange, Triage, triage
+from geartrain.monitoring.triage import Side, SideChange, Triage, recaused, triage
 
 DAY = timedelta(days=1)
 
@@ -49,12 +49,11 @@ def signal(now):
 )
 def test_each_cause_calls_its_owner_once(contract, now, signal, kinds, cause, owner, action):
     """Signals that began together are one incident, of the cheapest cause, with its owner and first action."""
-    found = triage(tuple(signal(kind) for kind in kinds), contract=contract, now=now, cost_per_day=12.0)
+    found = triage(tuple(signal(kind) for kind in kinds), contract=contract, now=now)
 
     assert [(one.cause, one.owner, one.first_action) for one in found.opened] == [(cause, owner, action)]
     assert len(found.opened[0].signals) == len(kinds)
     assert found.opened[0].began_at == now - 2 * DAY
-    assert found.opened[0].cost_per_day == (12.0 if "cost" in kinds else None)
 
 
 def test_cost_right_after_a_release_is_the_model_side(contract, now, signal):
@@ -200,6 +199,34 @@ def test_a_concept_that_is_proven_later_takes_over_from_the_population(contract,
 
     assert [one.cause for one in found.opened] == [Cause.CONCEPT]
     assert [one.incident for one in found.closed] == [opened[0].id]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "proof", "cause", "owner", "action"),
+    [
+        (["drift"], {"concept": 0.3}, Cause.CONCEPT, Role.DOMAIN, FirstAction.ASK_LABELS),
+        (["drift", "cost"], {"concept": 0.3}, Cause.CONCEPT, Role.DOMAIN, FirstAction.RETRAIN),
+        (["cost"], {"covariate": 0.3, "concept": 0.0}, Cause.POPULATION, Role.SCIENCE, FirstAction.RETRAIN),
+    ],
+)
+def test_a_proof_that_comes_late_moves_the_open_incident(
+    contract, now, signal, split, kinds, proof, cause, owner, action
+):
+    """The same incident, under its old id, names the cause that is proven by now, calls its owner and says so."""
+    (old,) = triage(tuple(signal(kind) for kind in kinds), contract=contract, now=now).opened
+
+    new = recaused(old, split(**proof), contract.monitoring or MonitoringTerms())
+
+    assert (new.id, new.cause, new.owner, new.first_action) == (old.id, cause, owner, action)
+    assert "by now it is proven that" in new.message
+    assert recaused(new, split(**proof), contract.monitoring or MonitoringTerms()) == new
+
+
+def test_a_proof_of_nothing_moves_nothing(contract, now, signal, split):
+    """An interval that holds 0 leaves the incident as it is."""
+    (old,) = triage((signal("drift"),), contract=contract, now=now).opened
+
+    assert recaused(old, split(concept=0.0), contract.monitoring or MonitoringTerms()) == old
 
 
 @pytest.mark.parametrize(

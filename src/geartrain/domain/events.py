@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from geartrain.domain.accounts import Scope
 from geartrain.domain.clause import Stage
+from geartrain.domain.contract import Cause
 from geartrain.domain.data import Batch, Snapshot
 from geartrain.domain.finding import Finding
 from geartrain.domain.incident import Incident
@@ -292,9 +293,10 @@ class IncidentOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentUpdated:
-    """More signals folded into an open incident, or more is known about it."""
+    """More signals folded into an open incident, or more is known about it; `was` is its cause until then, where that changed."""
 
     incident: Incident
+    was: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,6 +184,8 @@ def _of_incident(
     event: ev.IncidentOpened | ev.IncidentUpdated | ev.IncidentClosed | ev.IncidentNoted,
 ) -> str:
     match event:
+        case ev.IncidentUpdated(incident=incident, was=was) if was is not None:
+            return f"{incident.cause}, not {was}: {incident.message}; {incident.owner} was called"
         case ev.IncidentUpdated(incident=incident):
             return f"more is known of incident {short(incident.id)}: {incident.message}"
         case ev.IncidentOpened(incident=incident):

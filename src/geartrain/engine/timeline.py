@@ -88,6 +88,14 @@ def _told(recorded: Recorded) -> TimelineEvent | None:
                 detail=f"{incident.message}. First action: {incident.first_action}",
                 who=incident.owner.value,
             )
+        case ev.IncidentUpdated(incident=incident, was=was) if was is not None:
+            return TimelineEvent(
+                at=at,
+                kind=EventKind.DRIFT if incident.cause in _DRIFT else EventKind.INCIDENT,
+                title=f"{incident.cause}, not {was}: {incident.owner} was called",
+                detail=f"{incident.message}. First action: {incident.first_action}",
+                who=incident.owner.value,
+            )
         case ev.IncidentClosed() as closed:
             return TimelineEvent(
                 at=at, kind=EventKind.NOTE, title="an incident ended", detail=closed.reason, who=who

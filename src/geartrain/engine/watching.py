@@ -34,7 +34,7 @@ from geartrain.monitoring.profile import Profile, merge, observe
 from geartrain.monitoring.refusals import Refused, watch_refusals
 from geartrain.monitoring.sketch import quantiles
 from geartrain.monitoring.slow import SlowMonitor, begin_slow, slow_signals, take_latencies
-from geartrain.monitoring.triage import CAUSES, Quiet, Side, SideChange, Triage, triage
+from geartrain.monitoring.triage import CAUSES, Quiet, Side, SideChange, Triage, recaused, triage
 from geartrain.monitoring.triage import COST as COST_KINDS
 
 #: What the cost monitor is about, in signals and incidents.
@@ -185,7 +185,7 @@ class Watch:
                 continue
             split = split_since(told, incident.began_at)
             if split is not None and split.concept is not None:
-                yield explain(incident, told, now=now, split=split)
+                yield explain(recaused(incident, split, self.terms), told, now=now, split=split)
 
     def _split(
         self, signals: tuple[Signal, ...], open_incidents: tuple[Incident, ...], told: Told | None
@@ -279,19 +279,24 @@ def has_news(signals: tuple[Signal, ...], known: tuple[Incident, ...]) -> bool:
 
 
 def write_down(workspace: Workspace, contract: Contract, found: Triage, *, now: datetime) -> None:
-    """Record what triage decided and call the owners of new incidents."""
+    """Record what triage decided; call the owners of new incidents, and of those that turned out to be theirs."""
     product = contract.product.name
+    before = {one.id: one for one in open_incidents(workspace, product)} if found.updated else {}
+    moved = [one for one in found.updated if one.id in before and before[one.id].cause is not one.cause]
     events: list[IncidentOpened | IncidentUpdated | IncidentClosed] = [
         IncidentOpened(incident=one) for one in found.opened
     ]
-    events += [IncidentUpdated(incident=one) for one in found.updated]
+    events += [
+        IncidentUpdated(incident=one, was=before[one.id].cause if one in moved else None)
+        for one in found.updated
+    ]
     events += [
         IncidentClosed(product=product, incident=one.incident, reason=one.reason) for one in found.closed
     ]
     if events:
         workspace.record(product, events, now=now)
     workspace.notifier.resend()
-    for incident in found.opened:
+    for incident in (*found.opened, *moved):
         workspace.notifier.notify(incident, contract.holders(incident.owner))
 
 

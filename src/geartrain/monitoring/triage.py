@@ -130,14 +130,12 @@ def triage(
     live_since: datetime | None = None,
     changes: tuple[SideChange, ...] = (),
     split: LossSplit | None = None,
-    cost_per_day: float | None = None,
 ) -> Triage:
     """Fold *signals* into the incidents that are open, open new ones, close those that ended.
 
     *live_since* is when the present release replaced another (None for a first one), *changes*
     is what else changed on the model's side; *split* says why decisions cost more, where that
-    was estimated; *cost_per_day* is what decisions cost above what is tolerated. The same
-    signals twice change nothing.
+    was estimated. The same signals twice change nothing.
     """
     terms = contract.monitoring or MonitoringTerms()
     window = timedelta(seconds=terms.window_s)
@@ -159,7 +157,6 @@ def triage(
                 contract=contract,
                 terms=terms,
                 now=now,
-                cost=cost_per_day,
                 change=sorter.change(root) if cause is Cause.MODEL else None,
             )
         )
@@ -168,11 +165,7 @@ def triage(
     still, ended = _ended(open_incidents, signals, quiet, window=window, now=now)
     return Triage(
         opened=tuple(opened),
-        updated=tuple(
-            replace(new, cost_per_day=new.cost_per_day if cost_per_day is None else cost_per_day)
-            for old, new in folded
-            if new != old and old.id not in gone
-        ),
+        updated=tuple(new for old, new in folded if new != old and old.id not in gone),
         closed=(*explained, *(one for one in ended if one.incident not in gone)),
         quiet=tuple(one for one in still if one.incident not in gone),
     )
@@ -283,7 +276,6 @@ def _incident(
     contract: Contract,
     terms: MonitoringTerms,
     now: datetime,
-    cost: float | None,
     change: SideChange | None,
 ) -> Incident:
     signals = _strongest_first(tuple(members))
@@ -299,8 +291,29 @@ def _incident(
         message=_message(root, signals),
         first_action=_first_action(cause, signals, change),
         signals=signals,
-        cost_per_day=cost if any(one.kind in COST for one in members) else None,
         side_change=f"{change.words} on {change.at:%Y-%m-%d %H:%M} UTC" if change is not None else "",
+    )
+
+
+def recaused(incident: Incident, split: LossSplit, terms: MonitoringTerms) -> Incident:
+    """The incident with the cause that *split*, known only now, proves; itself where it proves no other.
+
+    A population incident whose cases are proven to end otherwise is one of the concept; a cost
+    that other cases are proven to explain is the population's. The owner and the first action follow.
+    """
+    match incident.cause:
+        case Cause.POPULATION if split.is_concept:
+            cause, told = Cause.CONCEPT, "the same cases end otherwise"
+        case Cause.CONCEPT if split.is_population and all(one.kind in COST for one in incident.signals):
+            cause, told = Cause.POPULATION, "other cases come"
+        case _:
+            return incident
+    return replace(
+        incident,
+        cause=cause,
+        owner=terms.owner(cause),
+        first_action=_first_action(cause, incident.signals),
+        message=f"{incident.message}; by now it is proven that {told}",
     )
 
 
