@@ -117,6 +117,22 @@ def called_short(kind: Kind, count: int, *, reference: int, seed: int = 1) -> in
     return sum(one.is_too_short for one in found)
 
 
+def triggers(
+    kind: Kind, count: int, *, reference: int, run_rows: float, rows: int = ROWS, seed: int = 2
+) -> tuple[int, int]:
+    """False triggers on *count* streams, each looked at until its first one, and the rows that were looked at."""
+    plan = LossPlan(about="errors", alpha=ALPHA, smallest_change=0.0, run_rows=run_rows)
+    false, looked = 0, 0
+    for random in np.random.default_rng(seed).spawn(count):
+        losses = kind.draw(random, reference + rows)
+        trigger = begin(plan, losses[:reference], scale=Scale()).trigger
+        assert trigger is not None
+        seen = watch(trigger, Watch(), losses[reference:])
+        false += seen.alarmed
+        looked += rows if seen.alarm_row is None else seen.alarm_row + 1
+    return false, looked
+
+
 def _naive(plan: LossPlan, losses: Floats, reference: int) -> bool:
     """The same with the order of the reference's rows lost, so that they are taken as independent."""
     shuffled = np.random.default_rng(0).permutation(losses[:reference])

@@ -3,13 +3,14 @@
 python benchmarks/detectors/run.py delays 101 102 103 104 105 106
 python benchmarks/detectors/run.py quiet 500
 python benchmarks/detectors/run.py short 200
+python benchmarks/detectors/run.py runs 60
 
 `delays` takes seeds of streams: 0/1 errors of a frozen boosted-tree model over river's SEA,
 Agrawal, LED and Hyperplane, four generators with three changes each, abrupt and gradual. A
 change that is missed counts with all the rows in which it might have been found. `quiet`
-takes a number of stationary streams of 100,000 rows, independent and autocorrelated; `short` counts
-how many references of such streams are said to be too short. The
-numbers are those of docs/detectors.md.
+takes a number of stationary streams of 100,000 rows, independent and autocorrelated, for the page;
+`runs` does so for the trigger that needs no level; `short` counts how many references of such streams
+are said to be too short. The numbers are those of docs/detectors.md.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from detecting import DETECTORS, OURS, RIVAL, Rung
-from quiet import ALPHA, KINDS, Paged, called_short, pages
+from detecting import DETECTORS, OURS, RIVAL, RUN_ROWS, Rung
+from quiet import ALPHA, KINDS, Paged, called_short, pages, triggers
 from streams import AFTER, changes, streams
 
 #: A line of the first table: detector, kind of change.
@@ -37,6 +38,7 @@ def main(what: str, numbers: list[int]) -> None:
         "delays": delays,
         "quiet": stationary,
         "short": short,
+        "runs": runs,
     }
     for line in table[what](numbers):
         print(line, flush=True)
@@ -132,6 +134,24 @@ def short(numbers: list[int]) -> Iterator[str]:
         for reference in (1_000, 5_000):
             share = called_short(kind, numbers[0], reference=reference) / numbers[0]
             yield f"| {kind.name} | {reference:,} | {share:.0%} |"
+
+
+def runs(numbers: list[int]) -> Iterator[str]:
+    """False triggers on so many stationary streams; one in `RUN_ROWS` rows is promised."""
+    yield f"| errors | reference rows | false triggers | rows | promised at most {1e6 / RUN_ROWS:g} in 1,000,000 |"
+    yield "|---|---|---|---|---|"
+    wanted = [(kind, reference) for kind in range(len(KINDS)) for reference in (1_000, 5_000)]
+    with ProcessPoolExecutor() as pool:
+        for (kind, reference), (false, rows) in zip(
+            wanted, pool.map(partial(_triggered, count=numbers[0]), wanted), strict=True
+        ):
+            rate = f"{1e6 * false / rows:.2f}"
+            yield f"| {KINDS[kind].name} | {reference:,} | {false} | {rows:,} | {rate} |"
+
+
+def _triggered(wanted: tuple[int, int], *, count: int) -> tuple[int, int]:
+    kind, reference = wanted
+    return triggers(KINDS[kind], count, reference=reference, run_rows=RUN_ROWS)
 
 
 def _paged(wanted: tuple[int, int, float], *, count: int) -> Paged:

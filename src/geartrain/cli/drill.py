@@ -159,12 +159,12 @@ def in_words(done: Exercise) -> str:
 
 
 def _called(one: Drilled) -> str:
-    if not one.incidents or one.after is None:
+    if one.called is None or one.after is None:
         return "nobody was called"
-    first = one.incidents[0]
+    first, (cause, owner) = one.incidents[0], one.called
     days = one.after.total_seconds() / DAY_S
     more = f", and {len(one.incidents) - 1} more" if len(one.incidents) > 1 else ""
-    return f"{first.cause} after {days:.3g} days, {first.owner} was called{more}; {first.message}"
+    return f"{cause} after {days:.3g} days, {owner} was called{more}; {first.message}"
 
 
 def _fact(one: Drilled) -> dict[str, object]:

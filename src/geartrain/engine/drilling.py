@@ -74,12 +74,14 @@ class Drilled:
         expected: The cause that would be right, and the role that the contract names for it.
         incidents: Every incident that was opened after the fault began, the first one first, as
             it stood at the end.
+        called: The cause that the first one named when it was opened, and the role that was called then.
         after: How long the first one took.
     """
 
     fault: Fault | None
     expected: tuple[Cause, Role] | None
     incidents: tuple[Incident, ...]
+    called: tuple[Cause, Role] | None
     after: timedelta | None
 
     @property
@@ -87,8 +89,7 @@ class Drilled:
         """Whether the first incident names the right cause and calls its role; for the control, that none came."""
         if self.expected is None:
             return not self.incidents
-        first = self.incidents[0] if self.incidents else None
-        return first is not None and (first.cause, first.owner) == self.expected
+        return self.called == self.expected
 
     @property
     def once(self) -> bool:
@@ -213,11 +214,13 @@ def marked(workspace: Workspace, contract: Contract, fault: Fault | None, *, sin
     """Compare what the ledger says happened after *since* with what is expected of *fault*."""
     found: dict[str, Incident] = {}
     first: datetime | None = None
+    called: tuple[Cause, Role] | None = None
     for recorded in workspace.history(contract.product.name):
         match recorded.event:
             case IncidentOpened(incident=one) if recorded.at > since:
                 found[one.id] = one
                 first = first or recorded.at
+                called = called or (one.cause, one.owner)
             case IncidentUpdated(incident=one) if one.id in found:
                 found[one.id] = one
             case _:
@@ -230,6 +233,7 @@ def marked(workspace: Workspace, contract: Contract, fault: Fault | None, *, sin
         fault=fault,
         expected=expected,
         incidents=tuple(found.values()),
+        called=called,
         after=None if first is None else first - since,
     )
 

@@ -37,7 +37,7 @@ from geartrain.stats.bounded import (
     scale_of,
     upper_bound,
 )
-from geartrain.stats.dependence import Likeness, likeness
+from geartrain.stats.dependence import Likeness, likeness, row_worth
 from geartrain.stats.eprocess import (
     TRIGGER_BETS,
     UNCHANGED_BETS,
@@ -205,6 +205,8 @@ def begin(plan: LossPlan, reference: Floats, *, scale: Scale | None = None) -> L
     if not 0 < level <= _HIGHEST_LEVEL:
         return calibrated
     learning = _learning(plan, losses, scale)
+    # A page must hold for ever and errs on the side of alike; a trigger must be quick, and is said again.
+    sure = row_worth(losses, doubt=plan.alpha / 8, surely=True)
     return replace(
         calibrated,
         page=Detector(form=Form.PAGE, level=level, bound=2 / plan.alpha, worth=worth),
@@ -213,7 +215,7 @@ def begin(plan: LossPlan, reference: Floats, *, scale: Scale | None = None) -> L
             level=level,
             bound=plan.run_rows,
             bets=UNCHANGED_BETS if isinstance(learning, Unchanged) else TRIGGER_BETS,
-            worth=worth,
+            worth=sure,
             learning=learning,
         ),
     )

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 FEWEST_BLOCKS = 20
 #: Neighbouring blocks are alike when their correlation is this many standard errors above zero ...
 LOUD = 2.0
-#: ... and rows are at all when one length says so loudly. The chance that independent rows are taken for alike ones; it is shared among the lengths that are looked at.
+#: The chance that `surely` takes independent rows for alike ones; it is shared among the lengths that are looked at.
 FALSE_HIT = 0.025
 #: Blocks must be this many times longer than the longest stretch that is alike.
 _LONGER = 4
@@ -57,7 +57,7 @@ class Likeness:
         return self.needed > self.rows
 
 
-def row_worth(losses: Floats, *, doubt: float) -> float:
+def row_worth(losses: Floats, *, doubt: float, surely: bool = False) -> float:
     """How many independent rows one row of *losses*, shape (n,) in their order, is worth, in (0, 1].
 
     The variance of the means of long blocks is set against the variance of rows (batch
@@ -65,17 +65,19 @@ def row_worth(losses: Floats, *, doubt: float) -> float:
     alike. The inflation is an upper limit that its estimate breaks with a probability of
     about *doubt*, so that the answer errs on the side of fewer rows. Where no length shows
     a correlation the answer is 1: what is too weak to be seen here is not corrected.
-    Independent rows are taken for alike with a probability of about 2.5 %.
+    As each length is asked alone, about one reference of independent rows in eight is corrected for
+    nothing. Where that costs more than it saves, *surely* corrects only what one length shows
+    at 2.5 % for all of them together.
 
     Assumes: stationary, and correlated over much less than a twentieth of the rows given.
 
     >>> row_worth(np.tile([0.0, 1.0], 500), doubt=0.01)
     1.0
     """
-    return likeness(losses, doubt=doubt).worth
+    return likeness(losses, doubt=doubt, surely=surely).worth
 
 
-def likeness(losses: Floats, *, doubt: float) -> Likeness:
+def likeness(losses: Floats, *, doubt: float, surely: bool = False) -> Likeness:
     """What `row_worth` says of *losses*, and whether they are enough for it.
 
     Of series of 1,000 independent rows about one in thirty is called too short, by chance.
@@ -87,9 +89,8 @@ def likeness(losses: Floats, *, doubt: float) -> Likeness:
     if longest < 1 or spread <= 0:
         return Likeness(rows=rows)
     lengths = [2**power for power in range(longest.bit_length())]
-    loud = normal_quantile(1.0 - FALSE_HIT / len(lengths))
     heard = {length: _heard(block_means(values, length)) for length in lengths}
-    if max(heard.values()) <= loud:
+    if max(heard.values()) <= (normal_quantile(1.0 - FALSE_HIT / len(lengths)) if surely else LOUD):
         return Likeness(rows=rows)
     alike = max(length for length, height in heard.items() if height > LOUD)
     length = min(_LONGER * alike, longest)
