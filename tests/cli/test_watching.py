@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -54,9 +55,24 @@ def _rows(first: int, count: int, *, scale: float = 1.0) -> pl.DataFrame:
     )
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test keeps the folder that all begin with."""
+    return tmp_path_factory.mktemp("watching") / "live"
+
+
 @pytest.fixture
-def live(tiny: Path, shell: Shell) -> tuple[Path, str]:
-    """A live release of the tiny product, with time; 25 days of rows."""
+def live(kept: Path, tiny: Path, shell: Shell) -> tuple[Path, str]:
+    """A live release of the tiny product, with time; 25 days of rows. Released once, a copy for each test."""
+    if not kept.exists():
+        _released(tiny, shell)
+        shutil.copytree(tiny, kept)
+    shutil.copytree(kept, tiny, dirs_exist_ok=True)
+    release = shell(tiny, "release", "list", "--json").document["result"]["champion"]
+    return tiny, release
+
+
+def _released(tiny: Path, shell: Shell) -> None:
     (tiny / "product.yaml").write_text(TIMED)
     (tiny / "model.py").write_text(
         "from geartrain.training.recipe import recipe\n"
@@ -78,7 +94,6 @@ def live(tiny: Path, shell: Shell) -> tuple[Path, str]:
     assert past["release"] == release
     assert [one["actor"] for one in past["steps"]][1:5] == list(team.values())
     assert past["steps"][-1]["what"].startswith(f"release {release[:12]} entered live")
-    return tiny, release
 
 
 def _decided(home: Path, release: str, rows: pl.DataFrame) -> None:
