@@ -91,6 +91,7 @@ def _quotes_hold(example: str, judged: list[Said]) -> None:
             assert _same(" ".join(words.split()), found["message"]), (words, found["message"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("example", "struck", "stopping", "because"),
     [

@@ -29,6 +29,8 @@ from geartrain.engine.workspace import Workspace
 from geartrain.features.consistency import compare
 from geartrain.ports.teller import Silence
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ELEC2 = ROOT.parent / "shared" / "data" / "streams" / "elec2.parquet"
 DAY = 86_400.0
