@@ -16,7 +16,8 @@ from geartrain.domain.roles import Role
 from geartrain.monitoring.drift import DriftState, drift
 from geartrain.monitoring.explaining import split_in_words
 from geartrain.monitoring.profile import build, observe
-from geartrain.web.plain import CAUSES, Plain, meaning, plain_of
+from geartrain.monitoring.triage import CAUSES as OF_SIGNALS
+from geartrain.web.plain import CAUSES, NOTICED, Plain, meaning, plain_of
 
 PLAIN = Plain(
     names={"amount": "what was paid", "card_max_28d": "largest amount of the same card, last 28 days",
@@ -140,6 +141,7 @@ def test_what_was_measured_is_a_figure_with_its_unit_or_a_sentence():
 def test_every_cause_and_every_metric_with_a_name_of_its_own_is_explained(team):
     """No cause is without words, and the promises of a contract that need a word of explanation have one."""
     assert set(CAUSES) == set(Cause)
+    assert set(NOTICED) == set(OF_SIGNALS)
     assert meaning(_clause(metric="recall"))
     assert meaning(_clause(metric="expected_cost")) == ""
     plain = plain_of(team.workspace, team.contract)

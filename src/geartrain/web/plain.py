@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -36,11 +36,12 @@ CAUSES: Final = {
     Cause.MODEL: "something changed on the model's side",
 }
 #: What a monitor noticed, by the kind of its signal, before the name of what it is about.
-_NOTICED: Final = {
+NOTICED: Final = {
     "drift": "a change of",
     "nulls": "missing values of",
     "constant": "one and the same value of",
     "new-category": "new values of",
+    "unlike": "values unlike those of before, of",
     "refused": "refused rows because of",
     "silent-feed": "silence of",
     "label-feed": "missing labels from",
@@ -85,6 +86,8 @@ _STEPS: Final = {
     "<=": "is at most", ">=": "is at least", "==": "is", "!=": "is not", "<": "is below", ">": "is above",
 }  # fmt: skip
 _MOST_WORDS = 3
+#: So many sentences of a product are kept in words, and the words of so many contracts and releases.
+_MOST_KEPT, _MOST_PRODUCTS = 4096, 32
 _FEED: Final = "the feed "
 _ROLE = "product|domain|engineering|science"
 _FIGURE = r"[-+]?[\d.,]+(?:e[-+]?\d+)?"
@@ -97,10 +100,12 @@ class Plain:
     Attributes:
         names: What people call columns, features and sources, by their technical names.
         currency: What costs are counted in.
+        kept: What was put into words already: the same sentences are shown again and again.
     """
 
     names: Mapping[str, str]
     currency: str
+    kept: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def name(self, technical: str) -> str:
         """What people call it; its own name, readable, where nobody has said.
@@ -125,6 +130,14 @@ class Plain:
         >>> plain.text("proven not worse by more than 0.0512715 per decision on 1,188 rows (e = 33.4 of 20)")
         'proven not dearer by more than 0.0513 EUR a decision on 1,188 rows'
         """
+        kept = self.kept.get(sentence)
+        if kept is None:
+            if len(self.kept) >= _MOST_KEPT:
+                self.kept.clear()
+            kept = self.kept[sentence] = self._rewritten(sentence)
+        return kept
+
+    def _rewritten(self, sentence: str) -> str:
         for pattern, told in _REWRITTEN:
             sentence = pattern.sub(told, sentence)
         sentence = _DEARER.sub(
@@ -223,16 +236,31 @@ def meaning(clause: Clause) -> str:
 
 def plain_of(workspace: Workspace, contract: Contract) -> Plain:
     """The words of a product: what its contract and the features of its live release call things."""
+    champion = workspace.releases(contract.product.name).champion or ""
+    # By identity: a contract that was read is kept, and to hash it takes longer than to find its words.
+    key = (id(contract), champion)
+    known = _known.get(key)
+    if known is not None and known[0] is contract:
+        return known[1]
     sources = contract.data.sources if contract.data else ()
     fields = {one.name: one.description for source in sources for one in source.fields if one.description}
     reading = live_reading(workspace, contract.product.name)
     features = reading.encoding.feature_set.features if reading else ()
-    return Plain(
+    plain = Plain(
         names={one.name: f"{_FEED}“{one.name.replace('_', ' ')}”" for one in sources}
         | {one.name: described(one).partition(";")[0] for one in features}
         | {name: words.partition(";")[0].rstrip(".") for name, words in fields.items()},
         currency=currency_of(contract),
     )
+    # What cannot be read now may be put back.
+    if reading is not None or not champion:
+        if len(_known) >= _MOST_PRODUCTS:
+            _known.clear()
+        _known[key] = contract, plain
+    return plain
+
+
+_known: dict[tuple[int, str], tuple[Contract, Plain]] = {}
 
 
 def _begun(words: str) -> str:
@@ -297,6 +325,8 @@ _REWRITTEN: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], s
     (re.compile(r", PSI [\d.]+"), ""),
     (re.compile(r" \(fit [\d.]+\)"), ""),
     (re.compile(r" \(e = [^)]*\)"), ""),
+    (re.compile(r"are not exchangeable with"), "are unlike"),
+    (re.compile(r" \(evidence [^)]*\)"), ""),
     (re.compile(r"([\d,]+) differences beyond (\S+) counted as that"), r"\1 very large differences count as \2 each"),
     (re.compile(r"assumes that P\(y\|x\) has not changed"), "if the same cases still end as before"),
     (re.compile(r"P\(y\|x\) has changed"), "the same cases end differently"),
@@ -315,7 +345,7 @@ _REWRITTEN: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], s
     (re.compile(r"explained by incident \w+: "), "explained by a later incident: "),
     (re.compile(rf"^({'|'.join(Cause)}): ({_ROLE}) was called$"), _happened),
     (re.compile(rf"\b({_ROLE}):([^,;]+)"), r"\2 for \1"),
-    (re.compile(rf"({'|'.join(_NOTICED)}) of (?=`)"), lambda found: f"{_NOTICED[found[1]]} "),
+    (re.compile(rf"({'|'.join(NOTICED)}) of (?=`)"), lambda found: f"{NOTICED[found[1]]} "),
     (re.compile(r"(AUC of [^,;]*), where 0\.5 is nothing"), r"\1"),
     (re.compile(r"with an AUC of (at most )?([\d.]*\d)(?: \(([\d.]+) to ([\d.]+)\))?"), _pairs),
     (re.compile(r"\b(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(?: UTC)?)?"), _moment),
