@@ -268,7 +268,7 @@ def _headline(costs: CostsOverTime | None, contract: Contract, chosen: Slice | N
     own = costs.policies[0] if costs and costs.policies else None
     if costs is None or own is None or own.cost is None:
         return ""
-    about = f" where {chosen.words}" if chosen and chosen.key else ""
+    about = f" of “{chosen.words}”" if chosen and chosen.key else ""
     interval = (
         f" ({number(own.cost.low)} to {number(own.cost.high)})"
         if own.cost.low is not None and own.cost.high is not None

@@ -36,7 +36,7 @@ class EditView:
     Attributes:
         clause: The clause to edit, or empty where the whole text is edited.
         path: Where it stands in the text.
-        sentence: The clause in words, as it is in force.
+        sentence: The clause as it is in force, in the contract's own names; `words` in those that people use.
         leaves: Its values as the text spells them; None where the text does not spell it.
         promises: Each promise that has a form of its own, by its path; empty where one was chosen.
         text: The whole text.
@@ -46,6 +46,7 @@ class EditView:
     clause: str
     path: str
     sentence: str
+    words: str
     leaves: tuple[Leaf, ...] | None
     text: str
     reason: str = ""
@@ -158,7 +159,7 @@ def edit_view(asked: Asked) -> EditView:
             else (*leaves, Leaf(name="because", value=""))
         )
         path = f"plausibility.{added}"
-        return EditView(clause=path, path=path, sentence="", leaves=named_because, text=text)
+        return EditView(clause=path, path=path, sentence="", words="", leaves=named_because, text=text)
     clause = contract.clause(named)
     if named and clause is None:
         raise PageMissing("the contract in force has no such clause", found=named)
@@ -167,6 +168,7 @@ def edit_view(asked: Asked) -> EditView:
         clause=named,
         path=path,
         sentence=promise_in_words(clause) if clause else "",
+        words=words_of(asked).promise(clause) if clause else "",
         leaves=leaves_of(text, path) if named else None,
         text=text,
         promises=() if named else _promises(asked, contract, text),
@@ -194,6 +196,7 @@ def _drafted(asked: Asked, text: str) -> EditView:
         clause="",
         path=draft.path,
         sentence="",
+        words="",
         leaves=tuple(Leaf(name=name, value=value) for name, value in leaves.items()),
         text=text,
         reason=draft.reason[:_LONGEST_WORDS],
@@ -398,6 +401,7 @@ def _again(asked: Asked, path: str, text: str, reason: str, problems: tuple[Prob
         clause=asked.form.get("clause", ""),
         path=path,
         sentence="",
+        words="",
         leaves=leaves,
         text=text,
         reason=reason,
