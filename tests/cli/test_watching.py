@@ -171,6 +171,11 @@ def test_the_cost_of_decisions_is_known_when_their_labels_are(live: tuple[Path, 
     assert said.document["result"]["open"] == [], said.out
     assert said.code == 0
     assert not any(one["named"] for one in said.document["result"]["unlike"]["columns"])
+    rests = said.document["result"]["attribution"]
+    assert [(one["feature"], one["live"], one["named"]) for one in rests["features"]] == [
+        ("amount", 1, False)
+    ]
+    assert rests["rows"] == 128
     assert "no evidence in values of 2 columns over 240 rows" in said.document["result"]["unlike"]["message"]
     live = {one["clause"]: one for one in said.document["result"]["findings"]}
     assert live["plausibility.larger_is_worse"]["status"] == "kept"

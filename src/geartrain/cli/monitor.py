@@ -82,6 +82,7 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
             "findings": found.findings,
             "signals": found.signals,
             "unlike": found.unlike,
+            "attribution": found.attribution,
             "opened": found.opened,
             "open": found.open,
             "estimate": found.foreseen.estimate,
@@ -101,10 +102,13 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
 
 
 def _without_labels(found: Watched) -> list[str]:
-    """What values alone say of the rows; a reason only where a release is live."""
+    """What values alone say of the rows, and what decisions rest on; a reason only where a release is live."""
     if found.release is None:
         return []
-    return [f"  without labels: {found.unlike.message or 'nothing is said: ' + found.unlike.reason}"]
+    return [
+        f"  without labels: {one.message or 'nothing is said: ' + one.reason}"
+        for one in (found.unlike, found.attribution)
+    ]
 
 
 def _estimated(found: Watched) -> list[str]:

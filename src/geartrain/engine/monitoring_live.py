@@ -26,6 +26,7 @@ from geartrain.domain.finding import Finding, Status, judge
 from geartrain.domain.incident import Incident, Signal
 from geartrain.domain.prediction import Floats
 from geartrain.engine.answered_live import judged_at_once, latencies_of
+from geartrain.engine.attributed_live import attributed_live
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.clause_alarms import clause_signals
 from geartrain.engine.consistency import consistency_findings
@@ -56,6 +57,7 @@ from geartrain.engine.runs import note, noted
 from geartrain.engine.unlike_live import unlike_live
 from geartrain.engine.watching import Watch, begin_watch, open_incidents, side_changes, write_down
 from geartrain.engine.workspace import Workspace
+from geartrain.monitoring.attributing import Attribution, attribution_signals
 from geartrain.monitoring.due import UNKNOWN, label_arrivals
 from geartrain.monitoring.explaining import Told
 from geartrain.monitoring.feeds import CERTAIN, Arrivals, LabelArrivals
@@ -91,6 +93,7 @@ class Watched:
             assumes, how it came out where the truth is known by now, and which labels would settle it.
         cautions: Where alarms promise less than they should, in plain sentences.
         unlike: What values alone say, without labels: columns that are not exchangeable with the reference.
+        attribution: Which features the decisions rest on, beside the reference.
     """
 
     release: str | None
@@ -103,6 +106,7 @@ class Watched:
     open: tuple[Incident, ...]
     foreseen: Foreseen
     unlike: Unlike
+    attribution: Attribution
     cautions: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     beside: tuple[Finding, ...] = ()
@@ -159,6 +163,8 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     signals = (*signals, *clause_signals(contract, broken))
     before = open_incidents(workspace, product.name)
     watch.quiet = _quiet(workspace, product.name)
+    attributed = attributed_live(workspace, contract, loaded, log, alpha=watch.terms.false_alarm_alpha)
+    signals = (*signals, *attribution_signals(attributed))
     values = unlike_live(workspace, contract, loaded, log, alpha=watch.terms.false_alarm_alpha, now=now)
     seen = watch.look((*signals, *supporting(values)), now=now, open_incidents=before, told=told)
     write_down(workspace, contract, seen, now=now)
@@ -187,6 +193,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         open=open_incidents(workspace, product.name),
         foreseen=foreseen,
         unlike=values,
+        attribution=attributed,
         course=course,
     )
 
@@ -209,6 +216,7 @@ def _without_release(
         open=open_incidents(workspace, contract.product.name),
         foreseen=Foreseen.nothing("no release is live"),
         unlike=Unlike(reason="no release is live"),
+        attribution=Attribution(reason="no release is live"),
     )
 
 

@@ -103,7 +103,7 @@ def live_plausibility(
         encoding=loaded.encoding,
         matrix=encode(loaded.encoding, features),
         predict=OnnxModel(loaded.onnx).predict,
-        contributions=None if loaded.native is None else _contributions(TreeModel(loaded.native.decode())),
+        contributions=None if loaded.native is None else contributions_of(TreeModel(loaded.native.decode())),
     )
     found = judge_traffic(traffic, view, due, stage=stage, now=now)
     return tuple(_with_guarantee(one, block) for one in found)
@@ -123,7 +123,9 @@ def _with_guarantee(finding: Finding, block: Block) -> Finding:
     return replace(finding, message=f"{finding.message} [{ONE_LOOK}]")
 
 
-def _contributions(model: TreeModel) -> Callable[[NDArray[np.float32]], Floats]:
+def contributions_of(model: TreeModel) -> Callable[[NDArray[np.float32]], Floats]:
+    """Contributions of each column of a matrix, shape (n, columns): of several classes the sum of their sizes."""
+
     def contributions(matrix: NDArray[np.float32]) -> Floats:
         each = model.contributions(matrix)[:, :, :-1]
         # Of several classes the sum of their magnitudes, as evaluation wants it.

@@ -38,6 +38,7 @@ CAUSES: dict[str, Cause] = {
     "drift": Cause.POPULATION,
     "new-category": Cause.POPULATION,
     UNLIKE: Cause.POPULATION,
+    "attribution": Cause.POPULATION,
     "cost": Cause.CONCEPT,
     "cost-trigger": Cause.CONCEPT,
     "abstention": Cause.CONCEPT,
