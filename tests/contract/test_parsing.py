@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geartrain.contract.parsing import parse
+from geartrain.contract.wording import in_words
 from geartrain.domain.clause import Comparison, Severity, Stage
 from geartrain.domain.contract import Baseline, Cause, FieldType, RetrainingAction, RolloutKind, SourceKind
 from geartrain.domain.roles import Role
@@ -156,6 +157,17 @@ def test_success_clauses_take_what_is_said_and_default_the_rest(complete: str) -
         Stage.CANARY,
         Stage.LIVE,
     )
+
+
+def test_fallbacks_are_promised_for_live_traffic_alone(complete: str) -> None:
+    """Nothing before it can tell of them; in words it is a share of the decisions."""
+    text = complete.replace("  cost_per_million: 12\n", "  cost_per_million: 12\n  fallback_rate: 0.01\n")
+    contract = parse(text)
+    clause = contract.clause("budget.fallback_rate")
+    assert clause is not None
+    assert (clause.bound, clause.unit, clause.stages) == (0.01, "", (Stage.LIVE,))
+    (told,) = [one.sentence for one in in_words(contract) if one.path == clause.path]
+    assert told == "at most 1 % of the decisions are taken by a fallback (engineering, blocks a release)"
 
 
 def test_budgets_are_in_their_units(complete: str) -> None:

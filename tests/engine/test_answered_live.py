@@ -68,7 +68,16 @@ def log_of(rows: int, *, took_ms: float = 3.0, abstained: int = 0, failed: int =
 
 def judged(memory, log, *clauses, stage=Stage.LIVE):
     contract = contract_with(*clauses)
-    return judged_at_once(memory(), contract, rule_of(contract, ("no", "yes")), log, now=NOW, stage=stage)
+    return judged_at_once(
+        memory(),
+        contract,
+        rule_of(contract, ("no", "yes")),
+        log,
+        release="r",
+        since=NOW - timedelta(days=9),
+        now=NOW,
+        stage=stage,
+    )
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ GUARDED = CONTRACT.replace(
     """\
   recall: {at_least: 0.5, severity: warn, because: who would buy is to see the offer}
 budget:
+  fallback_rate: {at_most: 10 %, severity: warn, because: a fallback hides every offer}
   latency_p99: {at_most: 50 ms, severity: warn, stages: [live], because: the page waits}
 fairness:
   phones_and_desks: {groups: device, definition: demographic_parity, at_most: 0.5, severity: warn, because: it is a test}

@@ -10,7 +10,7 @@ import pytest
 from geartrain.domain.clause import Clause, Comparison, Stage
 from geartrain.domain.contract import Contract, DecisionTerms, ProductTerms, ReleaseTerms
 from geartrain.domain.events import RolledBack, StageEntered
-from geartrain.domain.finding import Guarantee, Measurement, judge
+from geartrain.domain.finding import Guarantee, Measurement, Status, judge
 from geartrain.domain.prediction import Outcome
 from geartrain.domain.release import ReleaseStage
 from geartrain.domain.roles import Role
@@ -236,6 +236,7 @@ def test_a_canary_whose_model_fails_is_aborted(living, the_shop):
     assert (entered.event.release, entered.event.stage) == (the_shop.second, ReleaseStage.ABORTED)
     assert entered.actor == "geartrain"
     assert "its model failed on 100 %" in entered.event.reason
+    assert "fallback_rate" not in entered.event.reason
     assert len(found.stopped) == 1
     assert answers_by(living, the_shop.first)
 
@@ -250,8 +251,10 @@ def test_a_live_release_whose_model_fails_is_rolled_back(living, the_shop):
     decisions = ask(living, visits("v"))
     assert {one.release for one in decisions} == {the_shop.first}
 
-    look(the_shop, after=timedelta(seconds=1))
+    found = look(the_shop, after=timedelta(seconds=1))
 
+    (fell,) = [one for one in found.findings if one.clause == "budget.fallback_rate"]
+    assert (fell.status, fell.value, fell.rows, fell.holds_at_all_times) == (Status.BROKEN, 1.0, ROWS, True)
     rolled = last(the_shop, RolledBack)
     assert (rolled.event.release, rolled.event.to, rolled.actor) == (
         the_shop.second,

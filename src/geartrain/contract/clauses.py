@@ -13,14 +13,17 @@ from geartrain.contract.succeeding import success_clauses
 from geartrain.domain.clause import Clause, Comparison, Stage
 from geartrain.domain.contract import DecisionTerms
 
-#: Budget keys that are clauses: the attribute's metric, its unit, and how many of the typed value make one unit.
-BUDGETS: dict[str, tuple[str, float]] = {
+#: Budget keys that are clauses: the attribute's metric, its unit (None for the currency), and how many of the typed value make one unit.
+BUDGETS: dict[str, tuple[str | None, float]] = {
     "latency_p50": ("ms", 1e-3),
     "latency_p99": ("ms", 1e-3),
     "artifact_size": ("kB", 1e3),
     "memory": ("MB", 1e6),
-    "cost_per_million": ("", 1.0),
+    "cost_per_million": (None, 1.0),
+    "fallback_rate": ("", 1.0),
 }
+#: Budget keys that nothing before live traffic can tell of.
+_ONLY_LIVE = frozenset({"fallback_rate"})
 
 #: Source keys that are clauses: the metric, its unit, and which bound the key is.
 VOLUMES: dict[str, tuple[str, str, Comparison]] = {
@@ -64,7 +67,8 @@ def _budget(desk: Desk) -> Iterator[Clause]:
                 metric=name,
                 comparison=Comparison.AT_MOST,
                 bound=round(float(promise.at_most) / one, 9),
-                unit=unit or budget.currency,
+                unit=budget.currency if unit is None else unit,
+                stages=(Stage.LIVE,) if name in _ONLY_LIVE else None,
             )
 
 

@@ -191,6 +191,8 @@ class BudgetText(Section):
     """The memory that the loaded model takes."""
     cost_per_million: MoneyPromise | None = None
     """The money for a million decisions."""
+    fallback_rate: SharePromise | None = None
+    """The share of decisions that the model could not take, so that a fallback did. Known on live traffic only."""
 
 
 class KnownCase(Section):

@@ -122,6 +122,10 @@ def _budget(clause: Clause) -> str:
             return f"the model's file takes at most {bound}"
         case "memory":
             return f"the loaded model takes at most {bound} of memory"
+        case "fallback_rate":
+            return (
+                f"at most {number(round(clause.bound * 100, 6))} % of the decisions are taken by a fallback"
+            )
         case _:
             return f"a million decisions cost at most {bound}"
 

@@ -18,6 +18,7 @@ _KINDS = {
     "abstention_rate": "abstention",
     "coverage": "abstention",
     "brier": "calibration",
+    "fallback_rate": "errors",
     "latency_p50": "latency",
     "latency_p99": "latency",
 }

@@ -21,7 +21,7 @@ from geartrain.domain.events import FindingsRecorded
 from geartrain.domain.finding import Finding, Measurement, Status
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine import releasing
-from geartrain.engine.answered_live import judged_at_once
+from geartrain.engine.answered_live import judged_at_once, meant_for
 from geartrain.engine.bundles import load_bundle
 from geartrain.engine.clause_alarms import SECTIONS
 from geartrain.engine.decided import decisions_of, features_of, rows_as_decided, with_truth
@@ -35,7 +35,6 @@ from geartrain.release import rollout
 from geartrain.release.answers import Accepted, Answer, Refusal
 from geartrain.release.conditions import contract_moved
 from geartrain.release.state import IN_ROLLOUT, ReleaseRecord, ReleaseState
-from geartrain.serving.lanes import decided_instead_of
 from geartrain.stats.bounded import over_time
 
 
@@ -147,7 +146,17 @@ def _judged(
     log = decisions_of(workspace, product, now=now, release=record.id, log=_log_of(record))
     log = log.filter(pl.col(ARRIVAL_TIME) >= record.proposed_at) if log.height else log
     known = with_truth(workspace, contract, log, now=now)
-    at_once = judged_at_once(workspace, contract, loaded.rule, log, now=now, stage=stage)
+    at_once = judged_at_once(
+        workspace,
+        contract,
+        loaded.rule,
+        log,
+        release=record.id,
+        since=record.proposed_at,
+        table=_log_of(record),
+        now=now,
+        stage=stage,
+    )
     done = {one.clause for one in at_once}
     found = at_once + judged_live(workspace, contract, loaded.rule, known, now=now, stage=stage, without=done)
     if known.height == 0:
@@ -206,18 +215,14 @@ def _failing(
 
     Where another release stepped in, the decision is that one's and its doubt says for whom.
     """
-    told = decisions_of(workspace, product, now=now, columns=("probabilities", "fallback", "doubt"), log=log)
-    if told.height == 0:
-        return None
-    stood_in = pl.col("doubt").str.ends_with(decided_instead_of(release))
-    mine = told.filter((pl.col("release") == release) | stood_in).sort(ARRIVAL_TIME, "decision_id")
-    if since is not None:
-        mine = mine.filter(pl.col(ARRIVAL_TIME) >= since)
+    mine = meant_for(workspace, product, release, table=log, since=since, now=now)
     if mine.height == 0:
         return None
     epoch = epoch_of(mine.height)
     silent = pl.col("fallback") & (pl.col("probabilities") == "{}")
-    failed = mine[epoch.first :].select((stood_in | silent).cast(pl.Float64).alias("failed"))["failed"]
+    failed = mine[epoch.first :].select((pl.col("stood_in") | silent).cast(pl.Float64).alias("failed"))[
+        "failed"
+    ]
     # Two shares are compared: each gets half of alpha.
     return over_time(failed.to_numpy(), confidence=1 - (1 - epoch.confidence) / 2)
 

@@ -148,7 +148,9 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         skew=skewed(consistent),
     )
     costs = watch.findings(now=now)
-    at_once = judged_at_once(workspace, contract, loaded.rule, log, now=now)
+    at_once = judged_at_once(
+        workspace, contract, loaded.rule, log, release=reign.release, since=reign.since, now=now
+    )
     # What costs and latencies exceed has alarms of its own, with the time since when.
     alarmed = {one.clause for one in costs} | set(SHARES)
     done = {one.clause for one in (*costs, *at_once)}
