@@ -24,6 +24,7 @@ EDITS = {
     "new clause": (("  recall: {", "  auc: {at_least: 0.9}\n  recall: {"), "success.auc", ChangeKind.ADDED),
     "no schedule": (("  every: 90 days\n", ""), "retraining.every", ChangeKind.REMOVED),
     "dearer refits": (("refit_costs: 900", "refit_costs: 950"), "retraining.refit_costs", ChangeKind.DIFFERENT),
+    "smaller budget margin": (("margin: 3 %", "margin: 2 %"), "budget.margin", ChangeKind.TIGHTER),
     "smaller margin": (("margin: 5 %", "margin: 2 %"), "retraining.margin", ChangeKind.TIGHTER),
     "smaller change": (("smallest_change: 0.2", "smallest_change: 0.1"), "monitoring.smallest_change", ChangeKind.TIGHTER),
 }  # fmt: skip

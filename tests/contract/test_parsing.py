@@ -281,6 +281,7 @@ def test_the_running_sections_are_read(complete: str) -> None:
     assert contract.retraining is not None
     assert contract.retraining.action is RetrainingAction.SHADOW
     assert contract.retraining.fewest_per_class == 25
+    assert contract.budget.margin == 0.03
     assert (contract.retraining.refit_cost, contract.retraining.margin) == (900.0, 0.05)
     assert contract.release is not None
     assert [(step.kind, step.share) for step in contract.release.rollout] == [

@@ -92,6 +92,8 @@ def _budget(text: BudgetText) -> BudgetTerms:
         said["load_per_s"] = float(text.load)
     if text.core_hour is not None:
         said["core_hour_price"] = text.core_hour
+    if text.margin is not None:
+        said["margin"] = text.margin
     return BudgetTerms(device=text.device, **said)
 
 

@@ -181,6 +181,8 @@ class BudgetText(Section):
     """What one hour of one core costs."""
     currency: Words = ""
     """What money is counted in here."""
+    margin: Annotated[Share, Field(lt=1)] | None = None
+    """How much dearer the decisions of a smaller model may be than those of the whole one."""
     latency_p50: DurationPromise | None = None
     """Half of the answers come within this time."""
     latency_p99: DurationPromise | None = None

@@ -29,6 +29,7 @@ _DIRECTIONS: dict[tuple[str, ...], str] = {
     ("costs", "false_positive"): _HIGHER,
     ("costs", "otherwise"): _HIGHER,
     ("budget", "load"): _HIGHER,
+    ("budget", "margin"): _LOWER,
     ("monitoring", "smallest_change"): _LOWER,
     ("retraining", "margin"): _LOWER,
     ("refuse_when", "quarantined_above"): _LOWER,

@@ -145,11 +145,17 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetTerms:
-    """What the numbers in the budget's clauses are measured against."""
+    """What the numbers in the budget's clauses are measured against, and what keeping them may cost.
+
+    Attributes:
+        margin: How much dearer a smaller variant's decisions may be than the whole model's, as a share
+            of what those cost: what a variant has to prove.
+    """
 
     device: str = ""
     load_per_s: float = 1.0
     core_hour_price: float = 0.05
+    margin: float = 0.05
 
 
 class FieldType(StrEnum):

@@ -10,7 +10,7 @@ from geartrain.compression.choosing import worst_change
 from geartrain.domain.contract import RetrainingTerms
 from geartrain.domain.prediction import Floats
 from geartrain.engine.rows import data_of
-from geartrain.engine.shaping import MARGIN
+from geartrain.engine.shaping import margin_of
 from geartrain.engine.trying import TREES, Ground, Tried, taught, try_boosting
 from geartrain.errors import TrainingImpossible
 from geartrain.evaluation.prospect import CurveRuns, Margin
@@ -81,7 +81,7 @@ def margins(ground: Ground, boosted: Tried, better: Tried, curve: CurveRuns | No
         found.append(
             Margin(
                 name="compression",
-                allowed=MARGIN,
+                allowed=margin_of(ground.builder.contract),
                 cost=cost,
                 deviation=deviation,
                 worst=worst,

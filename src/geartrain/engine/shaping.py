@@ -17,6 +17,7 @@ from geartrain.compression.paths import ServingPath, measure_paths
 from geartrain.compression.rechoosing import matched
 from geartrain.compression.variants import REFERENCE, Variant, variants
 from geartrain.domain.clause import Parameter, Stage
+from geartrain.domain.contract import BudgetTerms, Contract
 from geartrain.domain.digest import digest_bytes
 from geartrain.domain.events import ModelTrained, TrialRecorded, VariantMeasured
 from geartrain.domain.model import ModelVersion, Pool, Speed
@@ -43,10 +44,13 @@ from geartrain.stats.onnx_model import OnnxModel
 from geartrain.training.examples import Examples, priced_rows, row_costs
 from geartrain.training.fitting import trial_of
 
-#: A variant may cost at most this share more than the reference, proven.
-MARGIN = 0.05
 #: Rows that single-row latency is measured on; more only repeat themselves.
 TIMED_ROWS = 2_000
+
+
+def margin_of(contract: Contract) -> float:
+    """The share by which a variant's decisions may be proven dearer at most, as the contract's budget says."""
+    return (contract.budget or BudgetTerms()).margin
 
 
 def shape(builder: Builder, document: Document) -> Document:
@@ -112,7 +116,7 @@ def shape(builder: Builder, document: Document) -> Document:
     choice = choose(
         measured,
         seed=document["seed"],
-        margin=MARGIN,
+        margin=margin_of(builder.contract),
         worst=worst_change(rule, examples.columns, len(examples)),
         most_bytes=most_bytes(builder.contract) if thorough else None,
         positives=int((examples.truth == 1).sum()) if len(rule.classes) == 2 else 0,
@@ -329,7 +333,7 @@ def proof_of_size(
     found = noninferior(
         costs[priced],
         whole[priced],
-        margin=MARGIN * abs(float(whole[priced].mean())),
+        margin=margin_of(builder.contract) * abs(float(whole[priced].mean())),
         seed=document["seed"],
         confidence=confidence,
         worst=worst_change(rule, examples.columns, len(examples)),
