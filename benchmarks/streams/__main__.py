@@ -21,8 +21,8 @@ from geartrain.domain.contract import RetrainingTerms
 
 #: What each product's contract says, in rows. The generated streams have one contract: alarms only.
 CONTRACTS: dict[str, RetrainingTerms] = {
-    "elec2": terms_of(every=2_500, window=3_000, cool_down=1_500),
-    "noaa": terms_of(every=1_000, window=None, cool_down=1_000, margin=0.1),
+    "elec2": terms_of(every=2_000, window=2_000, cool_down=1_000, margin=0.1),
+    "noaa": terms_of(every=500, window=None, cool_down=500, margin=0.2),
 }
 ON_ALARM = terms_of(cool_down=5_000)
 #: Never may a policy end further below never retraining, in points of accuracy.

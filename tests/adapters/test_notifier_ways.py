@@ -107,7 +107,7 @@ def test_a_webhook_gets_the_whole_incident_signed(hook):
     told = {name.lower(): value for name, value in headers.items()}
     signed = hmac.new(b"shared", body, hashlib.sha256).hexdigest()
     assert told["x-geartrain-signature"] == f"sha256={signed}"
-    assert told["idempotency-key"] == "i2"
+    assert told["idempotency-key"] == f"i2-{DRIFTED.cause}"
     document = json.loads(body)
     assert document["people"] == ["Tom"]
     assert document["incident"]["signals"][0]["message"] == "mean 47 -> 72"

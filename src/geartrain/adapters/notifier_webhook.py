@@ -29,7 +29,7 @@ class WebhookNotifier:
     """A `Notifier` that posts to *url*; `text` is what chat services show.
 
     With a *secret* the header `X-Geartrain-Signature` holds `sha256=` and the HMAC of the
-    body, so that the receiver knows who sent it. `Idempotency-Key` is the incident's id:
+    body, so that the receiver knows who sent it. `Idempotency-Key` is the incident's id and its cause:
     a receiver that knows it may drop the second telling.
 
     Raises:
@@ -64,7 +64,7 @@ class WebhookNotifier:
             "incident": json.loads(canonical(incident)),
         }
         body = json.dumps(told, ensure_ascii=False).encode()
-        headers = {"content-type": "application/json", "idempotency-key": incident.id}
+        headers = {"content-type": "application/json", "idempotency-key": f"{incident.id}-{incident.cause}"}
         if self._secret:
             signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
             headers["x-geartrain-signature"] = f"sha256={signature}"

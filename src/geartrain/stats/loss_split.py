@@ -8,7 +8,7 @@ causal change attribution", ICML, arXiv 2404.08839). Then
 
     covariate = theta - mean_P l,    concept = mean_Q l - theta,    their sum is the change.
 
-mu and w are cross-fitted: no row is judged by a model that saw it. Their own error is not in
+mu and w (`reweighting.density_ratio`) are cross-fitted: no row is judged by a model that saw it. Their own error is not in
 the plug-in variance, so the standard error is widened by `WIDER`; a test counts how often a
 95 % interval of the concept misses 0 while only the cases change.
 """
@@ -27,7 +27,7 @@ from geartrain.domain.finding import Measurement
 from geartrain.domain.incident import LossSplit
 from geartrain.domain.prediction import Floats
 from geartrain.stats.intervals import normal_quantile
-from geartrain.stats.ranking import auc
+from geartrain.stats.reweighting import density_ratio
 
 #: Fewer rows on one side are not split.
 FEWEST = 200
@@ -36,8 +36,6 @@ MOST = 20_000
 FOLDS = 5
 #: The factor by which the plug-in standard error is too small, as measured on simulated covariate shifts.
 WIDER = 1.2
-#: A reference row stands for at most so many current ones; where it should stand for more, nobody knows.
-MOST_WEIGHT = 20.0
 METHOD = "doubly robust, cross-fitted"
 
 
@@ -63,29 +61,18 @@ def cross_fit(before: Floats, losses: Floats, after: Floats, *, seed: int, folds
     chance = np.random.default_rng(seed)
     fold_before, fold_after = (_folds(len(rows), folds, chance) for rows in (before, after))
     mu_before, mu_after = np.zeros(len(before)), np.zeros(len(after))
-    current_before, current_after = np.zeros(len(before)), np.zeros(len(after))
     for fold in range(folds):
-        taught_before, taught_after = fold_before != fold, fold_after != fold
-        rows = np.concatenate([before[taught_before], after[taught_after]])
-        side = np.concatenate([np.zeros(taught_before.sum()), np.ones(taught_after.sum())])
-        mu = _trees("LGBMRegressor", seed).fit(before[taught_before], losses[taught_before])
-        pi = _trees("LGBMClassifier", seed, class_weight="balanced").fit(rows, side)
-        for held, mean, share, all_rows in (
-            (~taught_before, mu_before, current_before, before),
-            (~taught_after, mu_after, current_after, after),
-        ):
+        taught = fold_before != fold
+        mu = _trees(seed).fit(before[taught], losses[taught])
+        for held, mean, rows in ((~taught, mu_before, before), (fold_after == fold, mu_after, after)):
             if held.any():
-                mean[held] = _predicted(mu, all_rows[held])
-                share[held] = _predicted(pi, all_rows[held])
-    odds = np.minimum(current_before / np.maximum(1 - current_before, 1e-6), MOST_WEIGHT)
+                mean[held] = _predicted(mu, rows[held])
+    ratio = density_ratio(before.astype(np.float32), after.astype(np.float32), seed=seed)
     return Fitted(
         expected_before=mu_before,
         expected_after=mu_after,
-        weights=odds / odds.mean(),
-        apart=auc(
-            np.concatenate([current_before, current_after]),
-            np.repeat([False, True], [len(before), len(after)]),
-        ).value,
+        weights=ratio.weights,
+        apart=ratio.told_apart.value,
     )
 
 
@@ -163,7 +150,7 @@ def estimate_split(
 def expected_losses(before: Floats, losses: Floats, after: Floats, *, seed: int) -> Floats:
     """What the current rows would have cost had they ended as the reference's did, shape (m,)."""
     before, losses = _sample(before, losses, seed)
-    return _predicted(_trees("LGBMRegressor", seed).fit(before, losses), after)
+    return _predicted(_trees(seed).fit(before, losses), after)
 
 
 def _sample(rows: Floats, losses: Floats, seed: int) -> tuple[Floats, Floats]:
@@ -177,11 +164,11 @@ def _folds(rows: int, folds: int, chance: np.random.Generator) -> NDArray[np.int
     return chance.permutation(np.arange(rows, dtype=np.int64) % folds)
 
 
-def _trees(kind: str, seed: int, **more: Any) -> Any:
+def _trees(seed: int) -> Any:
     """Few, small, slow trees: what they cannot see must not be made up."""
     import lightgbm
 
-    return getattr(lightgbm, kind)(
+    return lightgbm.LGBMRegressor(
         n_estimators=60,
         num_leaves=8,
         learning_rate=0.08,
@@ -191,13 +178,10 @@ def _trees(kind: str, seed: int, **more: Any) -> Any:
         n_jobs=1,
         deterministic=True,
         verbosity=-1,
-        **more,
     )
 
 
 def _predicted(model: Any, rows: Floats) -> Floats:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        if hasattr(model, "predict_proba"):
-            return np.asarray(model.predict_proba(rows), dtype=np.float64)[:, 1]
         return np.asarray(model.predict(rows), dtype=np.float64)
