@@ -23,6 +23,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 def test_an_answer_with_classes_is_the_reply_that_the_protocol_names(
     model, release, labels, name, data
 ) -> None:
+    """Byte for byte, whatever the names, the numbers and the request's own name are."""
     rows = data.draw(st.integers(1, 5))
     values = data.draw(st.lists(NUMBERS, min_size=rows * len(labels), max_size=rows * len(labels)))
     best = data.draw(st.lists(st.integers(0, len(labels) - 1), min_size=rows, max_size=rows))
@@ -38,6 +39,7 @@ def test_an_answer_with_classes_is_the_reply_that_the_protocol_names(
 
 @given(values=st.lists(NUMBERS, min_size=1, max_size=5), name=st.none() | TEXTS)
 def test_a_number_is_answered_without_labels(values, name) -> None:
+    """A regression has one output, and no label beside it."""
     outputs = [TensorOutput(name="value", datatype="FP64", shape=[len(values)], data=values)]
     assert PlainAnswers("m", "r", None).write(values, (), name=name) == msgspec.json.encode(
         InferReply(model_name="m", model_version="r", outputs=outputs, id=name)
