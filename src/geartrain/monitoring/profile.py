@@ -13,9 +13,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from geartrain.domain.wire import decode, encode
 from geartrain.errors import ColumnMissing
 from geartrain.monitoring import distinct
 from geartrain.monitoring.sketch import Sketch, add, sketch
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -270,6 +273,9 @@ def _is_category(kind: pa.DataType) -> bool:
 
 
 def _series(frame: pa.Table, name: str) -> pl.Series:
+    """The column for what Arrow does not convert; most profiles never ask, so polars is loaded here."""
+    import polars as pl
+
     if name not in frame.column_names:
         return pl.Series(name, [None] * frame.num_rows, dtype=pl.Null)
     column = pl.from_arrow(frame.select([name]))
@@ -293,6 +299,8 @@ def _floats(frame: pa.Table, name: str) -> Floats:
 
 def _read_floats(series: pl.Series) -> Floats:
     """What texts, times and decimals say as numbers; what cannot be read is left out."""
+    import polars as pl
+
     if series.dtype.is_nested():
         return np.zeros(0)
     if series.dtype.is_temporal():
@@ -309,6 +317,8 @@ def _texts(frame: pa.Table, name: str) -> list[pa.DictionaryArray]:
     if pa.types.is_dictionary(kind) and _is_category(kind):
         column = frame.column(name)
     else:
+        import polars as pl
+
         series = _series(frame, name)
         gone = series.dtype.is_nested()
         column = pa.chunked_array(
