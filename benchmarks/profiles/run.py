@@ -2,6 +2,7 @@
 
     python benchmarks/profiles/run.py                  # 1 M rows, then 4 M for the memory
     python benchmarks/profiles/run.py --rows 200000 --repeats 1
+    python benchmarks/profiles/run.py --part 131072    # less memory, more processor time
 
 The file is Parquet (zstd, one row group a million rows): forty columns of floats, ten of text.
 Each contestant is a process of its own, run by turns; its processor time (user + system) and the
@@ -25,7 +26,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -67,7 +70,7 @@ def make(folder: Path, rows: int) -> Path:
     return path
 
 
-def plain_scan(path: Path) -> dict[str, object]:
+def plain_scan(path: Path, _part: int) -> dict[str, object]:
     import duckdb
 
     connection = duckdb.connect()
@@ -79,7 +82,17 @@ def plain_scan(path: Path) -> dict[str, object]:
     return figures
 
 
-def profiled(path: Path) -> dict[str, object]:
+def parts_of(file: pq.ParquetFile, part: int, name: str) -> Iterator[pa.Table]:
+    """A column in row groups, or in parts of so many rows."""
+    if not part:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=[name], use_threads=False)
+        return
+    for batch in file.iter_batches(batch_size=part, columns=[name], use_threads=False):
+        yield pa.Table.from_batches([batch])
+
+
+def profiled(path: Path, part: int) -> dict[str, object]:
     import scipy.stats  # noqa: F401
 
     from geartrain.monitoring.drift import DriftState, drift
@@ -90,14 +103,7 @@ def profiled(path: Path) -> dict[str, object]:
     with used() as figures:
         texts = [column.name for column in reference.categories]
         file = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False, memory_map=False)
-        current = observe_columns(
-            reference,
-            lambda name: (
-                file.read_row_group(group, columns=[name], use_threads=False)
-                for group in range(file.num_row_groups)
-            ),
-            rows=file.metadata.num_rows,
-        )
+        current = observe_columns(reference, partial(parts_of, file, part), rows=file.metadata.num_rows)
         begun = time.process_time()
         look = drift(reference, current, DriftState(), started=datetime(2026, 1, 1, tzinfo=UTC))
         figures["drift_s"] = time.process_time() - begun
@@ -134,9 +140,9 @@ class used:  # noqa: N801
 CONTESTANTS = {"plain scan": plain_scan, "geartrain": profiled}
 
 
-def run(name: str, path: Path) -> dict[str, float]:
+def run(name: str, path: Path, part: int) -> dict[str, float]:
     answer = subprocess.run(
-        [sys.executable, __file__, "--contestant", name, "--file", str(path)],
+        [sys.executable, __file__, "--contestant", name, "--file", str(path), "--part", str(part)],
         capture_output=True,
         text=True,
         check=False,
@@ -161,11 +167,14 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--part", type=int, default=0, help="rows of a column that are in memory at a time; 0: a row group"
+    )
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.contestant:
-        print(json.dumps(CONTESTANTS[asked.contestant](asked.file)))
+        print(json.dumps(CONTESTANTS[asked.contestant](asked.file, asked.part)))
         return
     if importlib.util.find_spec("duckdb") is None:
         raise SystemExit("duckdb is needed for the plain scan: pip install duckdb")
@@ -179,7 +188,7 @@ def main() -> None:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
         for _ in range(asked.repeats):
             for name, figures in found.items():
-                figures.append(run(name, path))
+                figures.append(run(name, path, asked.part))
         print(f"\n{asked.rows:,} rows x {NUMBERS + TEXTS} columns, {path.stat().st_size / 1e6:.0f} MB")
         for name, figures in found.items():
             cpu = [one["cpu_s"] for one in figures]
@@ -200,7 +209,7 @@ def main() -> None:
         )
         print(f"  stored reference profile: {last['profile_bytes'] / 1000:.0f} kB (asked: at most 100)")
         path.unlink()
-        wide = run("geartrain", make(folder, 4 * asked.rows))
+        wide = run("geartrain", make(folder, 4 * asked.rows), asked.part)
         print(
             f"  {wide['rows']:,} rows: peak {wide['peak_mb']:.0f} MB (asked: at most 250 at any number of rows)"
         )
