@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -23,9 +24,10 @@ from geartrain.domain.events import (
 from geartrain.domain.release import ReleaseStage
 from geartrain.engine.logbook import DECISIONS, FEATURE
 from geartrain.engine.products import load_product
-from geartrain.engine.replaying import Replayed, ReplayTerms
+from geartrain.engine.replaying import Replayed, ReplayTerms, Stage
 from geartrain.engine.rows import read_table, take_rows
 from geartrain.engine.workspace import Workspace
+from geartrain.errors import PoolClosed
 from geartrain.features.consistency import compare
 from geartrain.ports.teller import Silence
 
@@ -34,6 +36,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 ELEC2 = ROOT.parent / "shared" / "data" / "streams" / "elec2.parquet"
 DAY = 86_400.0
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def module_at(path: Path) -> ModuleType:
@@ -188,3 +191,24 @@ def test_elec2_is_replayed_beside_the_last_label(tmp_path: Path) -> None:
     assert accuracy["last-label"] == pytest.approx(repeated, abs=0.01)
     assert accuracy["geartrain"] > accuracy["most-frequent"]
     assert "last-label" in table_in_words(product, done, totals_of(done))
+
+
+class Spent:
+    """Workflows whose builds find the sealed rows spent."""
+
+    def run(self, *_: object) -> None:
+        raise PoolClosed("the sealed rows were opened as often as they may be", where="pool verdict")
+
+
+def test_a_first_release_that_finds_the_sealed_rows_spent_is_refused_and_tried_later(memory) -> None:
+    """The history says why there is no release; a week later the replay asks again, and it never ends in an error."""
+    space, made = memory(), load_product(ROOT / "examples" / "card-fraud")
+    parts = dict.fromkeys(("world", "builder", "door", "online", "diary"))
+    stage = Stage(
+        workspace=space, product=made, terms=ReplayTerms(live_after_s=0), workflows=Spent(), **parts
+    )  # type: ignore[arg-type]  # a build that is refused touches none of them
+    stage._go_live(NOW)
+    (refused,) = (one.event for one in space.history(made.name))
+    assert (refused.what, "sealed rows" in refused.reason) == ("build", True)
+    assert stage.loop is None
+    assert stage.refused_until == NOW + timedelta(days=7)

@@ -32,7 +32,7 @@ from geartrain.engine.rows import OUTCOMES, keys_of, table_of
 from geartrain.engine.signing import sign_for_the_team
 from geartrain.engine.workspace import Workspace
 from geartrain.engine.world import KEY, TRUTH, World, read_world
-from geartrain.errors import GeartrainError, TrainingImpossible
+from geartrain.errors import GeartrainError, PoolClosed, TrainingImpossible
 from geartrain.features.online import OnlineFeatures
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 from geartrain.ports.teller import Silence, Teller
@@ -287,7 +287,7 @@ class Stage:
         asked = order(self.product, now=now, seed=self.terms.seed, trials=self.terms.trials)
         try:
             built = self.workflows.run(run_id(BUILD, asked), BUILD, asked)
-        except TrainingImpossible as error:
+        except (TrainingImpossible, PoolClosed) as error:
             self.loop_refused(error, now)
             return None
         assert isinstance(built, dict)
