@@ -71,12 +71,13 @@ def quieten() -> Iterator[None]:
 
     import structlog
 
-    before = structlog.get_config()
+    was_configured, before = structlog.is_configured(), structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:
         yield
     finally:
-        structlog.configure(**before)
+        # Configured with what stood there by itself, the log would write among a command's answers.
+        structlog.configure(**before) if was_configured else structlog.reset_defaults()
 
 
 def _escaped(text: str) -> str:
