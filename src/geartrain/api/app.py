@@ -210,9 +210,10 @@ class Application:
             self.metrics.refused.labels(call.route, error.code).inc()
             call.note(error=error.code)
             style = inference_reply_to if handler is self.inference else reply_to
-            if isinstance(error, GeartrainError) and style(error).status >= 500:
+            reply = style(error)
+            if isinstance(error, GeartrainError) and reply.status >= 500:
                 self.logger.warning("refused", route=call.route, reason=str(error))
-            return style(error)
+            return reply
         except ClientGone:
             raise
         except Exception:

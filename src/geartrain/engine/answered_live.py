@@ -56,7 +56,8 @@ def judged_at_once(
     due = [one for one in contract.clauses if stage in one.stages]
     slow = [one for one in due if one.path in SHARES]
     handed = [one for one in due if one.section == "success" and one.metric in _HANDED_OVER and rule.classes]
-    found = [_on_latency(one, log, stage=stage, now=now) for one in slow]
+    answers = latencies_of(log) if slow else (np.zeros(0), np.zeros(0, dtype=np.int64))
+    found = [_on_latency(one, *answers, stage=stage, now=now) for one in slow]
     fell = [one for one in due if one.path == _FALLBACK]
     if fell:
         meant = meant_for(workspace, contract.product.name, release, table=table, since=since, now=now)
@@ -122,8 +123,7 @@ def latencies_of(log: pl.DataFrame) -> tuple[Floats, Times]:
     )
 
 
-def _on_latency(clause: Clause, log: pl.DataFrame, *, stage: Stage, now: datetime) -> Finding:
-    took, at_us = latencies_of(log)
+def _on_latency(clause: Clause, took: Floats, at_us: Times, *, stage: Stage, now: datetime) -> Finding:
     epoch = epoch_of(len(took))
     took, at_us = took[epoch.first :], at_us[epoch.first :]
     if len(took) < FEWEST:

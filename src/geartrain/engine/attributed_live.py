@@ -6,14 +6,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from geartrain.domain.contract import Contract
 from geartrain.engine.decided import features_of
 from geartrain.engine.plausible_live import block_of, contributions_of
-from geartrain.engine.reference_rows import kept_reference
-from geartrain.engine.runs import run_of_release
-from geartrain.engine.workspace import Workspace
 from geartrain.evaluation.model_view import MISSING_SUFFIX
 from geartrain.features.encoding import encode
+from geartrain.monitoring.adapting import Reference
 from geartrain.monitoring.attributing import Attribution, attribution, shares_of
 from geartrain.ports.lake import EVENT_TIME
 from geartrain.release.bundle_nouns import Loaded
@@ -26,19 +23,17 @@ _SEED = 0
 
 
 def attributed_live(
-    workspace: Workspace, contract: Contract, loaded: Loaded, log: pl.DataFrame, *, alpha: float
+    loaded: Loaded, log: pl.DataFrame, reference: Reference | str, *, alpha: float
 ) -> Attribution:
     """Shares of attribution over the latest complete block of the decisions in *log*, those of one release.
 
+    *reference* are its kept rows, or why there are none.
     Which rows are explained follows from counts alone, so looking again at the same block says the same.
     """
     if loaded.native is None:
         return Attribution(reason="exact contributions need a tree model")
-    kept = kept_reference(
-        workspace, loaded, run_of_release(workspace.root, contract.product.name, loaded.release.id)
-    )
-    if isinstance(kept, str):
-        return Attribution(reason=kept)
+    if isinstance(reference, str):
+        return Attribution(reason=reference)
     block = block_of(log.height)
     if block.number == 0:
         return Attribution(reason=f"{log.height} decisions are no complete block yet")
@@ -53,7 +48,7 @@ def attributed_live(
     matrix = encode(loaded.encoding, features)
     return attribution(
         shares_of(explain(matrix[_drawn(len(matrix), block.number)]), groups),
-        shares_of(explain(kept.matrix[_drawn(len(kept.matrix), 0)]), groups),
+        shares_of(explain(reference.matrix[_drawn(len(reference.matrix), 0)]), groups),
         names,
         alpha=alpha,
         part=restart_weight(block.number),

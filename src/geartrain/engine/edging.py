@@ -31,7 +31,6 @@ from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
 from geartrain.engine.hosting import ranges_of
 from geartrain.errors import ReleaseRefused
-from geartrain.monitoring.profile import from_bytes
 from geartrain.release.bundle_nouns import Loaded
 
 #: The layout of `edge.json`.
@@ -95,15 +94,9 @@ def _columns(loaded: Loaded) -> frozenset[str]:
 
 def _ranges(loaded: Loaded) -> dict[str, list[float]]:
     """What the reference rows span, of each column with an end; for a contract that abstains beyond it."""
-    terms = loaded.rule.abstain
-    if terms is None or terms.most_outside is None or loaded.profile is None:
-        return {}
-    spans = ranges_of(loaded.encoding, from_bytes(loaded.profile)).T.tolist()
-    return {
-        name: span
-        for name, span in zip(loaded.encoding.columns, spans, strict=True)
-        if np.isfinite(span).all()
-    }
+    ranges = ranges_of(loaded)
+    spans = () if ranges is None else zip(loaded.encoding.columns, ranges.T.tolist(), strict=True)
+    return {name: span for name, span in spans if np.isfinite(span).all()}
 
 
 def _input(

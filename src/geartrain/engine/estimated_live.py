@@ -15,9 +15,7 @@ from geartrain.domain.task import Task
 from geartrain.engine.decided import acted_of, features_of, rows_as_decided, truth_of
 from geartrain.engine.label_requests import LabelRequest, latest_request
 from geartrain.engine.live_evidence import said_of
-from geartrain.engine.reference_rows import kept_reference
 from geartrain.engine.requested_truth import requested_sample
-from geartrain.engine.runs import run_of_release
 from geartrain.engine.workspace import Workspace
 from geartrain.features.encoding import encode
 from geartrain.monitoring.adapting import Adapted, Reference, adapt
@@ -80,13 +78,14 @@ def estimated_live(
     contract: Contract,
     loaded: Loaded,
     known: pl.DataFrame,
+    reference: Reference | str,
     *,
     window_s: float,
     now: datetime,
 ) -> Foreseen:
     """What decisions of the release *loaded* will have cost whose truth is not known, and what would tell.
 
-    *known* is the log of that release with what is known of each row.
+    *known* is the log of that release with what is known of each row; *reference* are its kept rows, or why there are none.
     """
     rule = loaded.rule
     if not rule.classes:
@@ -99,7 +98,7 @@ def estimated_live(
     positive = place if rule.task is Task.BINARY else None
     # Where no delay is promised, labels that come in a weekly file are not overdue the next minute.
     plain = estimate(rule, told, positive=positive, now=now, due_s=delay_s or window_s)
-    adapted = _adapted(workspace, contract, loaded, rows, told, positive=positive, now=now)
+    adapted = _adapted(contract, loaded, rows, told, reference, positive=positive, now=now)
     came = arrived(told, due_us=due_us(now, delay_s))
     request = latest_request(workspace, contract.product.name, release=loaded.release.id, now=now)
     asked = _asked(workspace, contract, rule, request, known, now=now) if request is not None else None
@@ -144,11 +143,11 @@ def foretold(
 
 
 def _adapted(
-    workspace: Workspace,
     contract: Contract,
     loaded: Loaded,
     rows: pl.DataFrame,
     told: Foretold,
+    reference: Reference | str,
     *,
     positive: int | None,
     now: datetime,
@@ -158,8 +157,6 @@ def _adapted(
     if missing := sorted(wanted - set(features.columns)):
         return Adapted(reason=f"the log does not hold what the model read: {', '.join(missing[:3])}")
     matrix = encode(loaded.encoding, features)
-    document = run_of_release(workspace.root, contract.product.name, loaded.release.id)
-    reference = kept_reference(workspace, loaded, document)
     if isinstance(reference, str):
         own = _own_reference(
             loaded.rule, rows, told, matrix, now=now, delay_s=contract.decision.label_delay_s

@@ -33,7 +33,7 @@ from geartrain.errors import BundleTampered
 from geartrain.ports.lake import ARRIVAL_TIME
 from geartrain.release import rollout
 from geartrain.release.answers import Accepted, Answer, Refusal
-from geartrain.release.conditions import contract_moved
+from geartrain.release.conditions import contract_moved, may_come_back
 from geartrain.release.state import IN_ROLLOUT, ReleaseRecord, ReleaseState
 from geartrain.stats.bounded import over_time
 
@@ -108,11 +108,9 @@ def way_back(state: ReleaseState, contract: Contract) -> str | None:
     It was not rolled back, was signed under the adopted contract and is not known to break a clause of `abort_on`.
     """
     for reign in reversed(state.reigns):
-        record = state.record(reign.release)
-        if record is None or reign.release == state.champion or record.stage is ReleaseStage.ROLLED_BACK:
+        if reign.release == state.champion or not may_come_back(state, contract, reign.release):
             continue
-        known = state.findings(reign.release, Stage.LIVE)
-        if not contract_moved(state, contract, record) and not breaking(contract, known):
+        if not breaking(contract, state.findings(reign.release, Stage.LIVE)):
             return reign.release
     return None
 

@@ -43,23 +43,21 @@ def served_of(loaded: Loaded, encode: Encode, *, typical: dict[str, Typical] | N
         label=contract.decision.label,
         positive=contract.decision.positive,
         words=_words(loaded.encoding, typical or {}),
-        ranges=_ranges_where_asked(loaded),
+        ranges=ranges_of(loaded),
         contribute=_contribute(loaded.native),
     )
 
 
-def _ranges_where_asked(loaded: Loaded) -> Matrix | None:
-    terms = loaded.rule.abstain
-    if terms is None or terms.most_outside is None or loaded.profile is None:
-        return None
-    return ranges_of(loaded.encoding, from_bytes(loaded.profile))
-
-
-def ranges_of(encoding: Encoding, profile: Profile) -> Matrix:
+def ranges_of(loaded: Loaded) -> Matrix | None:
     """The lowest and the highest value of each input column among the reference rows, float32 (2, d).
 
-    Categories have no order and span everything: one that was never seen counts as missing.
+    Categories have no order and span everything: one that was never seen counts as missing. None where
+    the contract does not ask, or the bundle does not know.
     """
+    terms, encoding = loaded.rule.abstain, loaded.encoding
+    if terms is None or terms.most_outside is None or loaded.profile is None:
+        return None
+    profile = from_bytes(loaded.profile)
     spans = {one.name: (one.low, one.high) for one in profile.numbers if one.low is not None}
     numeric = {one.name for one in encoding.feature_set.features} - dict(encoding.categories).keys()
     ranges = np.array([(-np.inf,), (np.inf,)], dtype=np.float32).repeat(len(encoding.columns), axis=1)

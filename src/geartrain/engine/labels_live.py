@@ -13,7 +13,9 @@ from geartrain.engine.decided import decisions_of, with_truth
 from geartrain.engine.estimated_live import LATEST, Foreseen, estimated_live, foretold
 from geartrain.engine.label_requests import LabelRequest, latest_request, request_labels
 from geartrain.engine.products import Product
+from geartrain.engine.reference_rows import kept_reference
 from geartrain.engine.reviewing import not_an_outcome
+from geartrain.engine.runs import run_of_release
 from geartrain.engine.workspace import Workspace
 from geartrain.release.bundle_nouns import Loaded
 
@@ -92,7 +94,17 @@ def _budget(
     instead = not_an_outcome(contract)
     return Budget(
         release=release,
-        foreseen=estimated_live(workspace, contract, loaded, known, window_s=window_s, now=now),
+        foreseen=estimated_live(
+            workspace,
+            contract,
+            loaded,
+            known,
+            kept_reference(
+                workspace, loaded, run_of_release(workspace.root, contract.product.name, loaded.release.id)
+            ),
+            window_s=window_s,
+            now=now,
+        ),
         request=latest_request(workspace, contract.product.name, release=release, now=now),
         answers_count=not instead,
         instead=instead,

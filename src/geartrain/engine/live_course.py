@@ -19,7 +19,6 @@ from geartrain.domain.contract import Contract, MonitoringTerms, RetrainingTerms
 from geartrain.domain.digest import short
 from geartrain.domain.events import RetrainingStarted
 from geartrain.domain.prediction import Floats
-from geartrain.domain.release import ReleaseStage
 from geartrain.domain.wire import decode
 from geartrain.engine.arms import costs_of
 from geartrain.engine.bundles import load_bundle
@@ -44,8 +43,8 @@ from geartrain.errors import GeartrainError
 from geartrain.features.encoding import encode
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 from geartrain.release.bundle_nouns import Loaded
-from geartrain.release.conditions import contract_moved
-from geartrain.release.state import IN_ROLLOUT, ReleaseRecord, ReleaseState
+from geartrain.release.conditions import may_come_back
+from geartrain.release.state import IN_ROLLOUT, Reign, ReleaseRecord, ReleaseState
 from geartrain.retraining.course import (
     FEWEST_ROWS,
     HORIZON_DAYS,
@@ -84,24 +83,70 @@ class Course:
     missing: tuple[str, ...] = ()
 
 
-def course_of(workspace: Workspace, product: Product, *, now: datetime) -> Course:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standing:
+    """The live release and what the log says of it, read once for all who ask.
+
+    Attributes:
+        log: Its decisions, and *known* the same with what is known of their truth.
+        mine: What those cost whose truth is known.
+        reference: The costs that it is watched by.
+    """
+
+    reign: Reign
+    loaded: Loaded
+    log: pl.DataFrame
+    known: pl.DataFrame
+    mine: Known
+    reference: Floats
+
+
+def standing_of(
+    workspace: Workspace, contract: Contract, state: ReleaseState, *, now: datetime
+) -> Standing | None:
+    """Read the log of the release that is live; None where none is.
+
+    Raises:
+        BundleTampered: The live release is not what was signed.
+    """
+    reign = next((one for one in reversed(state.reigns) if one.until is None), None)
+    if reign is None:
+        return None
+    product = contract.product.name
+    loaded = load_bundle(workspace, reign.release)
+    log = decisions_of(workspace, product, now=now, release=reign.release)
+    known = with_truth(workspace, contract, log, now=now)
+    return Standing(
+        reign=reign,
+        loaded=loaded,
+        log=log,
+        known=known,
+        mine=known_costs(workspace, contract, loaded, known, now=now)
+        if known.height
+        else Known.nothing(known),
+        reference=reference_costs(workspace, product, state),
+    )
+
+
+def course_of(
+    workspace: Workspace, product: Product, *, now: datetime, standing: Standing | None = None
+) -> Course:
     """Ask the log at *now*; the same log gives the same answer, however often one asks.
+
+    *standing* is what was read of the live release at the same time; it is read again where another is live by now.
 
     Raises:
         BundleTampered: The live release is not what was signed.
     """
     contract = product.contract
     state = releases(workspace, product.name)
-    reign = next((one for one in reversed(state.reigns) if one.until is None), None)
-    if reign is None:
+    if standing is None or standing.reign.release != state.champion:
+        standing = standing_of(workspace, contract, state, now=now)
+    if standing is None:
         return Course()
-    loaded = load_bundle(workspace, reign.release)
-    log = decisions_of(workspace, product.name, now=now, release=reign.release)
-    known = with_truth(workspace, contract, log, now=now)
-    reference = reference_costs(workspace, product.name, state)
+    reign, known, mine, reference = standing.reign, standing.known, standing.mine, standing.reference
     if known.height == 0:
         return Course(champion=reign.release)
-    mine = known_costs(workspace, contract, loaded, known, now=now)
     lately = max(reign.since, known[EVENT_TIME][-1] - timedelta(days=HORIZON_DAYS))
     per_day = decisions_a_day(known.filter(pl.col(EVENT_TIME) >= lately), since=lately)
     terms = contract.monitoring or MonitoringTerms()
@@ -147,6 +192,11 @@ class Known:
     rows: pl.DataFrame
     costs: Floats
     at_us: np.ndarray
+
+    @classmethod
+    def nothing(cls, rows: pl.DataFrame) -> Known:
+        """Of a log without rows."""
+        return cls(rows=rows, costs=np.zeros(0), at_us=np.zeros(0, dtype=np.int64))
 
     def last(self, count: int) -> Known:
         """The last *count* of them."""
@@ -211,16 +261,7 @@ def stand_by(state: ReleaseState, contract: Contract) -> tuple[str, ...]:
     former = [one.release for one in state.reigns if one.release != champion.id]
     by_people = [name for name in former if (one := state.record(name)) is not None and not one.retrained]
     wanted = [*by_people[-1:]] if state.came_back else [*former[-1:], *by_people[-1:]]
-    return tuple(name for name in dict.fromkeys(wanted) if _may_come_back(state, contract, name))
-
-
-def _may_come_back(state: ReleaseState, contract: Contract, name: str) -> bool:
-    record = state.record(name)
-    return (
-        record is not None
-        and record.stage is not ReleaseStage.ROLLED_BACK
-        and not contract_moved(state, contract, record)
-    )
+    return tuple(name for name in dict.fromkeys(wanted) if may_come_back(state, contract, name))
 
 
 def _would_have_cost(

@@ -27,33 +27,31 @@ from geartrain.domain.incident import Incident, Signal
 from geartrain.domain.prediction import Floats
 from geartrain.engine.answered_live import judged_at_once, latencies_of
 from geartrain.engine.attributed_live import attributed_live
-from geartrain.engine.bundles import load_bundle
 from geartrain.engine.clause_alarms import clause_signals
 from geartrain.engine.consistency import consistency_findings
 from geartrain.engine.decided import (
     KNOWN_AT,
     TRUTH,
-    decisions_of,
     features_of,
     rows_as_decided,
-    with_truth,
 )
 from geartrain.engine.estimated_live import Foreseen, estimated_live
 from geartrain.engine.guarding import guard, record_changed
 from geartrain.engine.ingesting import QUARANTINE
 from geartrain.engine.live_course import (
     Course,
+    Standing,
     course_of,
     decisions_a_day,
-    known_costs,
-    reference_costs,
+    standing_of,
 )
 from geartrain.engine.live_evidence import judged_live
 from geartrain.engine.plausible_live import LATEST, block_of, live_plausibility
 from geartrain.engine.products import Product
+from geartrain.engine.reference_rows import kept_reference
 from geartrain.engine.releasing import releases
 from geartrain.engine.rows import data_of, read_table
-from geartrain.engine.runs import note, noted
+from geartrain.engine.runs import note, noted, run_of_release
 from geartrain.engine.unlike_live import unlike_live
 from geartrain.engine.watching import Watch, begin_watch, open_incidents, side_changes, write_down
 from geartrain.engine.workspace import Workspace
@@ -68,7 +66,6 @@ from geartrain.monitoring.triage import Quiet
 from geartrain.monitoring.unlike import Unlike, supporting
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 from geartrain.release.bundle_nouns import Loaded
-from geartrain.release.state import ReleaseState
 
 _QUIET = "quiet"
 _DAY = timedelta(days=1)
@@ -121,20 +118,17 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     """
     contract = product.contract
     state = releases(workspace, product.name)
-    reign = next((one for one in reversed(state.reigns) if one.until is None), None)
     feeds = judge_feeds(contract, _feed_states(workspace, contract, now=now), now=now)
-    if reign is None:
+    standing = standing_of(workspace, contract, state, now=now)
+    if standing is None:
         return _without_release(workspace, contract, feeds, now=now)
-    loaded = load_bundle(workspace, reign.release)
-    log = decisions_of(workspace, product.name, now=now, release=reign.release)
-    known = with_truth(workspace, contract, log, now=now)
-    watch, missing = _watch(workspace, contract, loaded, known, state, since=reign.since)
+    reign, loaded, log, known = standing.reign, standing.loaded, standing.log, standing.known
+    watch, missing = _watch(contract, standing, replaced=len(state.reigns) > 1)
     told = None
     if known.height:
         _saw(watch, known, now=now)
-        realised = known_costs(workspace, contract, loaded, known, now=now)
-        watch.matured(realised.costs, realised.at_us)
-        told = _told(known, realised.rows, realised.costs)
+        watch.matured(standing.mine.costs, standing.mine.at_us)
+        told = _told(known, standing.mine.rows, standing.mine.costs)
     watch.answered(*latencies_of(log))
     watch.changes = side_changes(workspace.history(product.name), since=reign.since)
     consistent = consistency_findings(
@@ -165,9 +159,12 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     signals = (*signals, *clause_signals(contract, broken))
     before = open_incidents(workspace, product.name)
     watch.quiet = _quiet(workspace, product.name)
-    attributed = attributed_live(workspace, contract, loaded, log, alpha=watch.terms.false_alarm_alpha)
+    reference = kept_reference(
+        workspace, loaded, run_of_release(workspace.root, product.name, loaded.release.id)
+    )
+    attributed = attributed_live(loaded, log, reference, alpha=watch.terms.false_alarm_alpha)
     signals = (*signals, *attribution_signals(attributed))
-    values = unlike_live(workspace, contract, loaded, log, alpha=watch.terms.false_alarm_alpha, now=now)
+    values = unlike_live(loaded, log, reference, alpha=watch.terms.false_alarm_alpha, now=now)
     seen = watch.look((*signals, *supporting(values)), now=now, open_incidents=before, told=told)
     write_down(workspace, contract, seen, now=now)
     note(
@@ -179,8 +176,10 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     findings = _all_findings(contract, (*live, *feeds), now=now)
     record_changed(workspace, contract, reign.release, Stage.LIVE, findings, now=now)
     guarded = guard(workspace, contract, findings, release=reign.release, now=now)
-    foreseen = estimated_live(workspace, contract, loaded, known, window_s=watch.terms.window_s, now=now)
-    course = course_of(workspace, product, now=now)
+    foreseen = estimated_live(
+        workspace, contract, loaded, known, reference, window_s=watch.terms.window_s, now=now
+    )
+    course = course_of(workspace, product, now=now, standing=standing)
     return Watched(
         release=reign.release,
         decisions=known.height,
@@ -226,17 +225,14 @@ def _labelled(known: pl.DataFrame) -> int:
     return known.height - known[TRUTH].null_count() if known.height else 0
 
 
-def _watch(
-    workspace: Workspace,
-    contract: Contract,
-    loaded: Loaded,
-    known: pl.DataFrame,
-    state: ReleaseState,
-    *,
-    since: datetime,
-) -> tuple[Watch, tuple[str, ...]]:
+def _watch(contract: Contract, standing: Standing, *, replaced: bool) -> tuple[Watch, tuple[str, ...]]:
     """Monitors as they stood when the release went live, and what they lack."""
-    costs = reference_costs(workspace, contract.product.name, state)
+    loaded, known, since, costs = (
+        standing.loaded,
+        standing.known,
+        standing.reign.since,
+        standing.reference,
+    )
     missing = []
     if known.height == 0:
         missing.append("no decision of the live release is in the log yet: `geartrain serve` writes it")
@@ -257,7 +253,7 @@ def _watch(
         reference_costs=costs,
         decisions_per_day=decisions_a_day(known, since=since),
         started=since,
-        replaced=len(state.reigns) > 1,
+        replaced=replaced,
     )
     return watch, tuple(missing)
 

@@ -8,30 +8,26 @@ import numpy as np
 import polars as pl
 
 from geartrain.domain.columns import microseconds_of
-from geartrain.domain.contract import Contract
 from geartrain.domain.prediction import Floats
 from geartrain.domain.rule import DecisionRule
 from geartrain.engine.decided import features_of
 from geartrain.engine.live_evidence import said_of
-from geartrain.engine.reference_rows import kept_reference
-from geartrain.engine.runs import run_of_release
-from geartrain.engine.workspace import Workspace
 from geartrain.features.encoding import encode
+from geartrain.monitoring.adapting import Reference
 from geartrain.monitoring.unlike import SCORE, Unlike, unlike
 from geartrain.ports.lake import ARRIVAL_TIME
 from geartrain.release.bundle_nouns import Loaded
 
 
 def unlike_live(
-    workspace: Workspace,
-    contract: Contract,
     loaded: Loaded,
     log: pl.DataFrame,
+    reference: Reference | str,
     *,
     alpha: float,
     now: datetime,
 ) -> Unlike:
-    """What values alone say about the decisions in *log*, those of one release.
+    """What values alone say about the decisions in *log*, those of one release, beside its *reference*, or without one.
 
     The model that answers may have been fitted once more on the sealed rows, so what it says is compared with what it said
     before, not with what was said about them.
@@ -45,16 +41,14 @@ def unlike_live(
         return Unlike(reason="the log lacks features of this release")
     names = loaded.encoding.columns
     matrix = encode(loaded.encoding, features).astype(np.float64)
-    document = run_of_release(workspace.root, contract.product.name, loaded.release.id)
-    kept = kept_reference(workspace, loaded, document)
-    reference = (
+    kept = (
         {}
-        if isinstance(kept, str)
-        else {name: kept.matrix[:, place].astype(np.float64) for place, name in enumerate(names)}
+        if isinstance(reference, str)
+        else {name: reference.matrix[:, place].astype(np.float64) for place, name in enumerate(names)}
     )
     return unlike(
         {**{name: matrix[:, place] for place, name in enumerate(names)}, SCORE: _scores(loaded.rule, rows)},
-        reference,
+        kept,
         microseconds_of(rows[ARRIVAL_TIME]).to_numpy().astype(np.int64),
         now=now,
         alpha=alpha,

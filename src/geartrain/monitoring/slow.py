@@ -66,8 +66,9 @@ def take_latencies(monitor: SlowMonitor, latencies_ms: Floats, at_us: Times) -> 
     late = np.asarray(latencies_ms > monitor.bound_ms, dtype=np.float64)
     if not late.size:
         return monitor
-    _, first = np.unique(spells_of(at_us), return_index=True)
-    losses = spell_losses(late, spells_of(at_us), level=monitor.detector.level)
+    spells = spells_of(at_us)
+    _, first = np.unique(spells, return_index=True)
+    losses = spell_losses(late, spells, level=monitor.detector.level)
     return replace(
         monitor,
         seen=watch(monitor.detector, monitor.seen, losses, at_us[first]),

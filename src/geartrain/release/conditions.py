@@ -141,6 +141,16 @@ def contract_moved(state: ReleaseState, contract: Contract, record: ReleaseRecor
     return ""
 
 
+def may_come_back(state: ReleaseState, contract: Contract, release: str) -> bool:
+    """Whether *release* may be live again unasked: it was not rolled back, and was signed under the adopted contract."""
+    record = state.record(release)
+    return (
+        record is not None
+        and record.stage is not ReleaseStage.ROLLED_BACK
+        and not contract_moved(state, contract, record)
+    )
+
+
 def stage_of(kind: RolloutKind) -> ReleaseStage:
     """The release stage that a rollout step of *kind* is."""
     return ReleaseStage.SHADOW if kind is RolloutKind.SHADOW else ReleaseStage.CANARY
