@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geartrain.domain import events
+from geartrain.domain.chain import EVENT_TYPES, decode_event, encode_event
 from geartrain.domain.clause import Clause, Comparison, Parameter
 from geartrain.domain.features import Aggregation, Feature, FeatureSet, RequestFeature, WindowFeature
 from geartrain.domain.finding import Measurement
 from geartrain.domain.reading import reader
 from geartrain.domain.roles import Role
-from geartrain.domain.wire import EVENT_TYPES, decode, decode_event, encode, encode_event
+from geartrain.domain.wire import decode, encode
 
 REQUEST = RequestFeature(name="amount", expression="amount")
 WINDOW = WindowFeature(

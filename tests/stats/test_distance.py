@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ncx2
 
 from geartrain.stats import distance
 
@@ -159,3 +160,21 @@ def test_slow_series_are_worth_fewer_rows():
     assert distance.effective_share(slow) == pytest.approx(1 / 9, rel=0.2)
     assert distance.effective_share(noise) > 0.9
     assert distance.effective_share(np.ones(50)) == 1.0
+
+
+@pytest.mark.parametrize("noncentrality", [0.0, 1.0, 1e3, 1e5])
+def test_noncentral_tail_is_the_law_of_scipy_and_never_smaller(noncentrality):
+    """Down to 1e-8 it is SciPy's `ncx2`; further out at most thirty times as large, never smaller."""
+    degrees = np.arange(1, 60, 7)
+    spread = np.sqrt(2 * (degrees + 2 * noncentrality))
+    for away in (-3.0, 0.0, 2.0, 5.0, 7.0, 8.2):
+        gap = degrees + noncentrality + away * spread
+        gap = np.maximum(gap, 0.01)
+        exact = ncx2.sf(gap, degrees, noncentrality)
+
+        told = distance.p_larger(gap, smallest=noncentrality, bins=degrees + 1, n=1.0, m=math.inf)
+
+        plain = exact > 1.1e-8
+        assert told[plain] == pytest.approx(exact[plain], rel=1e-6)
+        assert (told[~plain] >= exact[~plain] * (1 - 1e-6)).all()
+        assert (told[exact > 1e-16] <= 31 * exact[exact > 1e-16]).all()

@@ -19,10 +19,9 @@ import sqlalchemy as sa
 
 from geartrain.adapters.databases import connectable, database_url
 from geartrain.adapters.ledger_errors import told
-from geartrain.domain.chain import GENESIS, link, told_again
+from geartrain.domain.chain import GENESIS, decode_event, link, told_again
 from geartrain.domain.digest import plain
 from geartrain.domain.events import Event, Recorded
-from geartrain.domain.wire import decode_event
 from geartrain.errors import LedgerConflict, LedgerTampered, LedgerUnavailable
 
 #: The layout below; a database with a higher one was written by a newer geartrain.

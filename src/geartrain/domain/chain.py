@@ -6,14 +6,18 @@ byte that decoding would forgive (a space, a whole float) still breaks the chain
 
 from __future__ import annotations
 
+import typing
+
 import msgspec
 
 from geartrain.domain.digest import digest
 from geartrain.domain.events import Event
-from geartrain.domain.wire import decode_event, encode_event
+from geartrain.domain.wire import decode, encode
 
 #: What stands before the first event.
 GENESIS = "0" * 64
+
+EVENT_TYPES: dict[str, type[Event]] = {kind.__name__: kind for kind in typing.get_args(Event)}
 
 
 def link(
@@ -43,3 +47,17 @@ def told_again(event: Event) -> tuple[str, str]:
     except msgspec.DecodeError as error:
         raise TypeError(f"this {kind} cannot be told again from its bytes: {error}") from error
     return kind, body.decode()
+
+
+def encode_event(event: Event) -> tuple[str, bytes]:
+    """The event's type and its canonical JSON."""
+    return type(event).__name__, encode(event)
+
+
+def decode_event(kind: str, content: bytes | str) -> Event:
+    """The event of type *kind* from its JSON.
+
+    Raises:
+        KeyError: No event type has that name.
+    """
+    return decode(content, EVENT_TYPES[kind])

@@ -7,13 +7,10 @@ from typing import TypeVar
 
 import msgspec
 
-from geartrain.domain import events
 from geartrain.domain.digest import canonical
 from geartrain.domain.reading import reader
 
 T = TypeVar("T")
-
-EVENT_TYPES: dict[str, type[events.Event]] = {kind.__name__: kind for kind in typing.get_args(events.Event)}
 
 
 def encode(noun: object) -> bytes:
@@ -29,17 +26,3 @@ def decode(content: bytes | str, kind: type[T]) -> T:
         msgspec.DecodeError: The content is not JSON.
     """
     return typing.cast("T", reader(kind)(msgspec.json.decode(content), "$"))
-
-
-def encode_event(event: events.Event) -> tuple[str, bytes]:
-    """The event's type and its canonical JSON."""
-    return type(event).__name__, encode(event)
-
-
-def decode_event(kind: str, content: bytes | str) -> events.Event:
-    """The event of type *kind* from its JSON.
-
-    Raises:
-        KeyError: No event type has that name.
-    """
-    return decode(content, EVENT_TYPES[kind])

@@ -174,10 +174,10 @@ def _label_signals(labels: LabelArrivals, delay_s: float, alpha: float) -> list[
 def _shortfall(labels: LabelArrivals) -> float:
     if labels.usual_share is None:
         return CERTAIN if labels.labelled == 0 else 1.0
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     least = min(1.0, labels.usual_share) * (1 - FEWER)
-    return e_value(float(binom.cdf(labels.labelled, labels.due, least)))
+    return e_value(float(bdtr(labels.labelled, labels.due, least)))
 
 
 def _fact(

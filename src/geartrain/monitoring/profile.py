@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from geartrain.domain.wire import decode, encode
@@ -313,6 +312,9 @@ def _read_floats(series: pl.Series) -> Floats:
 
 def _texts(frame: pa.Table, name: str) -> list[pa.DictionaryArray]:
     """The column as codes of texts, which are cut to the longest name, in one part or more."""
+    # Loading it takes a fifth of this package's import, and columns of numbers never ask.
+    import pyarrow.compute as pc
+
     kind = frame.schema.field(name).type if name in frame.column_names else pa.null()
     if pa.types.is_dictionary(kind) and _is_category(kind):
         column = frame.column(name)

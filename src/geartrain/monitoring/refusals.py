@@ -61,7 +61,7 @@ def _signal(source: str, early: list[Refused], late: list[Refused], *, now: date
     rows, refused = sum(one.rows for one in late), sum(one.refused for one in late)
     if rows < FEWEST or refused == 0:
         return None
-    from scipy.stats import binom
+    from scipy.special import bdtrc
 
     before = sum(one.rows for one in early)
     usual = sum(one.refused for one in early) / before if before else 0.0
@@ -79,7 +79,7 @@ def _signal(source: str, early: list[Refused], late: list[Refused], *, now: date
         about=about,
         measure="share of refused rows",
         size=refused / rows,
-        evidence=e_value(float(binom.sf(refused - 1, rows, most))),
+        evidence=e_value(float(bdtrc(refused - 1, rows, most))),
         since=min((one.at for one in late if one.refused), default=now) - SPAN,
         rows=rows,
         message=f"{refused / rows:.0%} of {rows:,} rows of `{source}` were refused at the door, usual is {usual:.1%}{why}",

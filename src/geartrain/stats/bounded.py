@@ -92,10 +92,10 @@ def upper_bound(losses: Floats, *, alpha: float, worth: float = 1.0) -> UpperBou
         return UpperBound(mean=math.nan, value=1.0, alpha=alpha, rows=0, method="no rows")
     mean = float(losses.mean())
     if bool(((losses == 0) | (losses == 1)).all()):
-        from scipy.stats import beta
+        from scipy.special import betainccinv
 
         ones, others = worth * float(losses.sum()), worth * (rows - float(losses.sum()))
-        exact = 1.0 if others <= 0 else float(beta.isf(alpha, ones + 1, others))
+        exact = 1.0 if others <= 0 else float(betainccinv(ones + 1, others, alpha))
         return UpperBound(mean=mean, value=exact, alpha=alpha, rows=rows, method="Clopper-Pearson")
     needed = -math.log(alpha) + math.log(len(_SHARES))
     low, high = mean, 1.0

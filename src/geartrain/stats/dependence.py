@@ -95,10 +95,10 @@ def likeness(losses: Floats, *, doubt: float, surely: bool = False) -> Likeness:
     alike = max(length for length, height in heard.items() if height > LOUD)
     length = min(_LONGER * alike, longest)
     means = block_means(values, length)
-    from scipy.stats import chi2
+    from scipy.special import chdtri
 
     freedom = means.size - 1
-    inflation = length * float(means.var(ddof=1)) / spread * freedom / float(chi2.ppf(doubt, freedom))
+    inflation = length * float(means.var(ddof=1)) / spread * freedom / float(chdtri(freedom, 1.0 - doubt))
     worth = min(1.0, 1.0 / inflation) if inflation > 0 else 1.0
     return Likeness(rows=rows, worth=worth, alike=alike)
 

@@ -49,7 +49,7 @@ def heterogeneity(effects: Floats, errors: Floats, *, confidence: float = CONFID
     Raises:
         ValueError: Fewer than two effects, or an error that is not positive.
     """
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
     if len(effects) < 2 or not (errors > 0).all():
         raise ValueError("heterogeneity needs two effects or more, each with a positive error")
@@ -64,7 +64,7 @@ def heterogeneity(effects: Floats, errors: Floats, *, confidence: float = CONFID
         mean=mean,
         q=q,
         df=df,
-        chance=float(chi2.sf(q, df)),
+        chance=float(chdtrc(df, q)),
         i_squared=max(0.0, (q - df) / q) if q > 0 else 0.0,
         spread=math.sqrt(max(0.0, q - df) / scale),
         spread_low=math.sqrt(min(low, max(0.0, q - df)) / scale),
@@ -75,15 +75,13 @@ def heterogeneity(effects: Floats, errors: Floats, *, confidence: float = CONFID
 def _noncentrality(q: float, df: int, level: float) -> float:
     """The noncentrality under which a Q of at most *q* has probability *level*; 0 where none is as large."""
     from scipy.optimize import brentq
-    from scipy.stats import chi2, ncx2
+    from scipy.special import chdtr, chndtr
 
     if q > _LARGE:
         # q = df + L + z sqrt(2 df + 4 L), solved for sqrt of the variance.
         z = normal_quantile(level)
         root = -z + math.sqrt(max(0.0, z * z + q - df / 2.0))
         return max(0.0, root * root - df / 2.0)
-    if chi2.cdf(q, df) <= level:
+    if chdtr(df, q) <= level:
         return 0.0
-    return float(
-        brentq(lambda one: float(ncx2.cdf(q, df, one)) - level, 1e-9, q + 40 * math.sqrt(q + df) + 80)
-    )
+    return float(brentq(lambda one: float(chndtr(q, df, one)) - level, 1e-9, q + 40 * math.sqrt(q + df) + 80))

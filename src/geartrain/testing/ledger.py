@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
-from geartrain.domain.chain import GENESIS, link, told_again
+from geartrain.domain.chain import GENESIS, encode_event, link, told_again
 from geartrain.domain.digest import plain
 from geartrain.domain.events import ChallengeDecided, ContractAdopted, Event, Recorded
-from geartrain.domain.wire import encode_event
 from geartrain.errors import LedgerConflict, LedgerTampered
 from geartrain.ports.ledger import Ledger
 
