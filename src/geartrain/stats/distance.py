@@ -176,7 +176,7 @@ def _noncentral_tail(value: Floats, freedom: Counts, noncentrality: Floats) -> F
     """
     from scipy.special import chndtr
 
-    tail = 1.0 - chndtr(value, freedom, noncentrality)
+    tail: Floats = 1.0 - chndtr(value, freedom, noncentrality)
     small = np.maximum(value, np.finfo(np.float64).tiny)
     s = (freedom + np.sqrt(freedom**2 + 4 * noncentrality * small)) / (2 * small)
     bound = -(1 - s) * small / 2 - freedom / 2 * np.log(s) + noncentrality * (1 - s) / (2 * s)
