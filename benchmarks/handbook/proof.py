@@ -27,7 +27,9 @@ from geartrain.features.consistency import Cause, Explanation, Guess, compare, e
 from geartrain.features.encoding import fit_encoding
 from geartrain.features.offline import point_in_time
 from geartrain.features.online import OnlineFeatures
+from geartrain.serving.columns import logged_row
 from geartrain.serving.journal import LoggedDecision
+from geartrain.serving.runtime import Matrix
 
 RAW = "tx_raw_2018-04-01_2018-09-30.parquet"
 TABLE = "tx_transformed_2018-07-25_2018-08-14.parquet"
@@ -217,7 +219,7 @@ def served_week(
             "amount": row["amount"], "at": at.isoformat(),
         }  # fmt: skip
         (cells,) = encode([sent], at)
-        made.append(_logged(row["payment"], at, sent, cells.tolist()))
+        made.append(_logged(row["payment"], at, sent, cells))
     for start in range(0, len(made), 10_000):
         log_records(
             workspace, made[start : start + 10_000], batch=f"served-{start}", encoding_of=lambda *_: encoding
@@ -229,12 +231,12 @@ def served_week(
 _RELEASE = "0" * 64
 
 
-def _logged(payment: int, at: datetime, sent: dict[str, object], cells: list[float]) -> LoggedDecision:
+def _logged(payment: int, at: datetime, sent: dict[str, object], cells: Matrix) -> LoggedDecision:
     decision = Decision(
         id=f"d{payment}", product="handbook", release=_RELEASE, key=str(payment), decided_at=at,
         action="accept", probabilities=(), expected_cost=0.0,
     )  # fmt: skip
-    return LoggedDecision(decision=decision, at=at, row=tuple(sent.items()), features=tuple(cells))  # type: ignore[arg-type]  # scalars
+    return LoggedDecision(decision=decision, at=at, row=logged_row(sent), features=cells.tobytes())
 
 
 def _arrivals(sources: Sources, begins: datetime, ends: datetime) -> list[Arrived]:

@@ -40,8 +40,8 @@ def test_a_row_is_decided_logged_and_found_again(world, talk):
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "serving.decision-unknown")
     (record,) = world.logged()
     assert record.decision.id == made["id"]
-    assert record.row == (("id", "k1"), ("x", 1.0), ("y", 2.0))
-    assert record.features == (1.0, 2.0)
+    assert record.sent() == {"id": "k1", "x": 1.0, "y": 2.0}
+    assert record.inputs().tolist() == [1.0, 2.0]
 
 
 def test_multiclass_and_regression_are_decided(world, talk):
@@ -224,7 +224,7 @@ def test_unknown_fields_are_taken_and_counted(world, talk):
         return (await client.get("/metrics")).text
 
     assert 'geartrain_unknown_fields_total{product="p"} 2.0' in talk(app, conversation)
-    assert dict(world.logged()[0].row)["nested"] == '{"a":[1]}'
+    assert world.logged()[0].sent()["nested"] == '{"a":[1]}'
 
 
 def test_a_full_server_says_try_again(world, talk):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
+from msgspec import structs
 
 from geartrain.domain.columns import microseconds
 from geartrain.domain.prediction import Decision
@@ -20,6 +21,7 @@ from geartrain.features.consistency import Cause
 from geartrain.features.declaring import feature_set, lookup, request, window
 from geartrain.features.encoding import fit_encoding
 from geartrain.features.online import OnlineFeatures
+from geartrain.serving.columns import logged_row
 from geartrain.serving.journal import LoggedDecision
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -119,11 +121,10 @@ class Till:
             id=f"d{len(self.made)}", product="till", release="r" * 64, key=name, decided_at=at(minutes),
             action="show", probabilities=(("yes", 0.6), ("no", 0.4)), expected_cost=0.1,
         )  # fmt: skip
-        kept = tuple(
-            (key, json.dumps(value) if isinstance(value, dict) else value) for key, value in sent.items()
-        )
         self.made.append(
-            LoggedDecision(decision=decision, at=at(minutes), row=kept, features=tuple(features.tolist()))
+            LoggedDecision(
+                decision=decision, at=at(minutes), row=logged_row(sent), features=features.tobytes()
+            )
         )
         return sent
 
@@ -232,9 +233,9 @@ def test_what_nothing_explains_is_counted_and_shown(till) -> None:
     till.take([click("a", 0)], minutes=0)
     till.decide(30)
     till.decide(40)
-    wrong = list(till.made[1].features)
+    wrong = till.made[1].inputs().copy()
     wrong[till.encoding.columns.index("who_count_1h")] = 7.0
-    till.made[1] = replace(till.made[1], features=tuple(wrong))
+    till.made[1] = structs.replace(till.made[1], features=wrong.tobytes())
 
     found = till.check()
 
@@ -250,9 +251,9 @@ def test_what_nothing_explains_is_counted_and_shown(till) -> None:
 def test_what_cannot_be_compared_is_said(till) -> None:
     """Nothing to compare is no agreement: the measurement is missing, the reason is there."""
     till.decide(30)
-    blank = tuple(float("nan") for _ in till.encoding.columns)
+    blank = np.full(len(till.encoding.columns), np.nan, dtype=np.float32).tobytes()
     till.made[0] = LoggedDecision(
-        decision=replace(till.made[0].decision, fallback=True),
+        decision=structs.replace(till.made[0].decision, fallback=True),
         at=at(30), row=till.made[0].row, features=blank,
     )  # fmt: skip
 

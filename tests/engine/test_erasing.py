@@ -24,6 +24,7 @@ from geartrain.engine.rows import OUTCOMES, frame_bytes, frame_of, read_sources,
 from geartrain.errors import OnlineUnavailable, ProductUnknown, WorkspaceBusy
 from geartrain.ports.bus import Message
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
+from geartrain.serving.columns import logged_row
 from geartrain.serving.journal import LoggedDecision, Segment, framed
 from geartrain.testing.bus import MemoryBus
 from geartrain.testing.online_store import MemorySnapshots
@@ -104,7 +105,7 @@ def logged(name, key, customer):
         probabilities=(("yes", 0.5), ("no", 0.5)), expected_cost=1.0,
     )  # fmt: skip
     return LoggedDecision(
-        decision=decision, at=NOON, row=(("customer", customer), ("weight", 1.0)), features=()
+        decision=decision, at=NOON, row=logged_row({"customer": customer, "weight": 1.0}), features=b""
     )
 
 

@@ -131,7 +131,7 @@ def test_the_bus_of_two_servers_counts_each_event_once(the_shop):
     records = answer(lane, [Ask(rows=rows, ids=names, keys=names)], datetime.now(UTC))
     place = next(i for i, one in enumerate(lane.champion.columns) if "count_7d" in one)
     living.end()
-    assert sum(one.features[place] for given in records for one in given) == clicks.sent
+    assert sum(one.inputs()[place] for given in records for one in given) == clicks.sent
     clicks.bus.close()
 
 

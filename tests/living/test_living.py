@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+from msgspec import structs
 
 from geartrain.domain.events import Refused, StageEntered
 from geartrain.domain.prediction import Outcome
@@ -63,7 +63,7 @@ def test_an_answer_is_in_the_lake_with_what_it_was_made_from(living, the_shop):
     assert row["release"] == the_shop.first
     assert row[FEATURE + "pages"] == 21.0
     assert row[FEATURE + "device"] == "phone"
-    assert '"pages": 21.0' in row["row"]
+    assert '"pages":21.0' in row["row"]
     found = living._find_decision(NAME, record.decision.id)
     assert found is not None
     assert (found.action, found.key) == (record.decision.action, "new-1")
@@ -80,7 +80,9 @@ def test_a_log_from_before_latencies_takes_them(living, the_shop):
     assert decisions_of(space, "older", now=now(), columns=(LATENCY,)).height == 1
 
     (record,) = ask(living, ROW)
-    timed = replace(record, decision=replace(record.decision, product="older", id="timed"), latency_ms=2.5)
+    timed = structs.replace(
+        record, decision=structs.replace(record.decision, product="older", id="timed"), latency_ms=2.5
+    )
     log_records(space, [timed], batch="after", encoding_of=lambda *_: None)
 
     found = decisions_of(space, "older", now=now(), columns=(LATENCY,))
@@ -163,7 +165,7 @@ def test_an_event_changes_the_next_decision(living, the_shop):
 
     columns = living.host.lane(NAME).champion.columns
     place = next(i for i, one in enumerate(columns) if "count_7d" in one)
-    assert (batch.accepted, batch, before.features[place], after.features[place]) == (1, again, 0.0, 1.0)
+    assert (batch.accepted, batch, before.inputs()[place], after.inputs()[place]) == (1, again, 0.0, 1.0)
 
 
 def test_an_event_of_another_process_counts_too(living, the_shop):
@@ -178,7 +180,7 @@ def test_an_event_of_another_process_counts_too(living, the_shop):
 
     columns = living.host.lane(NAME).champion.columns
     place = next(i for i, one in enumerate(columns) if "count_7d" in one)
-    assert record.features[place] == 1.0
+    assert record.inputs()[place] == 1.0
 
 
 def test_bad_events_are_told(living):

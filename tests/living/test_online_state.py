@@ -293,7 +293,7 @@ def test_decisions_fall_back_while_the_shared_store_is_away(the_shop, tmp_path):
         place = next(
             i for i, one in enumerate(living.host.lane(product).champion.columns) if "count_7d" in one
         )
-        return records[0].decision, records[0].features[place]
+        return records[0].decision, records[0].inputs()[place]
 
     server = start()
     told: list[str] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -55,4 +57,18 @@ def test_a_logged_row_holds_scalars_only():
     """Nested values are kept as JSON text, integers that no column can hold as floats."""
     row = logged_row({"a": [1, {"b": None}], "n": 2**70, "t": "x", "z": None})
 
-    assert row == (("a", '[1,{"b":null}]'), ("n", float(2**70)), ("t", "x"), ("z", None))
+    assert json.loads(row) == {"a": '[1,{"b":null}]', "n": float(2**70), "t": "x", "z": None}
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (b'{"a": 1.50, "n": 7}', b'{"a": 1.50, "n": 7}'),
+        (rb'{"a": "M\u00fcller"}', '{"a":"Müller"}'.encode()),
+        (b'{"a": {"b": 1}}', rb'{"a":"{\"b\":1}"}'),
+        (b'{"a": 100000000000000000000}', b'{"a":1e20}'),
+    ],
+)
+def test_what_was_sent_is_kept_as_it_came_where_it_can_be_found_again(sent, kept):
+    """Escapes are resolved, nested values and numbers that no column holds rewritten; the rest stays to the byte."""
+    assert logged_row(json.loads(sent), sent) == kept

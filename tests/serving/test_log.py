@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import struct
@@ -16,13 +17,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geartrain.domain.prediction import Decision
 from geartrain.errors import DiskFull, LakeUnreadable, NotReady, Overloaded
-from geartrain.serving.journal import LoggedDecision, Segment, framed, left_behind, read_records
+from geartrain.serving.columns import logged_row
+from geartrain.serving.journal import (
+    FEATURE_DTYPE,
+    LoggedDecision,
+    Segment,
+    framed,
+    left_behind,
+    read_records,
+)
 from geartrain.serving.log import MOST_HELD, LogLimits, PredictionLog, Pressure
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -40,8 +50,9 @@ def logged(one: str, *, product: str = "p", action: str = "a", shadow: bool = Fa
         probabilities=(("yes", 0.25),),
         expected_cost=1.5,
     )
-    row = (("x", 1.5), ("n", None), ("t", "text"), ("b", True))
-    return LoggedDecision(decision=decision, at=NOW, row=row, features=(1.5, float("nan")), shadow=shadow)
+    row = logged_row({"x": 1.5, "n": None, "t": "text", "b": True})
+    features = np.array([1.5, np.nan], dtype=FEATURE_DTYPE).tobytes()
+    return LoggedDecision(decision=decision, at=NOW, row=row, features=features, shadow=shadow)
 
 
 class Lake:
@@ -76,7 +87,7 @@ def test_what_is_recorded_reaches_the_sink_once(tmp_path):
     assert list(tmp_path.iterdir()) == []
     record = lake.batches[min(lake.batches)][0]
     assert record.row == logged("d").row
-    assert record.features[1] != record.features[1]
+    assert record.inputs().tolist() == pytest.approx([1.5, math.nan], nan_ok=True)
 
 
 def test_the_answer_waits_for_the_journal(tmp_path):
@@ -357,7 +368,7 @@ log = PredictionLog(
 for i in itertools.count():
     decision = Decision(id=f"{sys.argv[3]}-{i}", product="p", release="r", key="", decided_at=now,
                         action="a", probabilities=(), expected_cost=0.0)
-    log.record([LoggedDecision(decision=decision, at=now, row=(), features=())]).result()
+    log.record([LoggedDecision(decision=decision, at=now, row=b"{}", features=b"")]).result()
     print(decision.id, flush=True)
 """
 

@@ -129,8 +129,6 @@ class Application:
                 await self._controlled(scope, receive, send)
                 return
             reply = await self._answered(*hot, AsgiAsked(scope, receive))
-            if reply is None:
-                return
             headers = [
                 (b"content-type", reply.content_type),
                 (b"content-length", b"%d" % len(reply.body)),
@@ -139,6 +137,8 @@ class Application:
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
             self._count(hot[1], reply)
+        except ClientGone:
+            self._count_gone(scope["path"])
         finally:
             self.in_flight -= 1
 
@@ -151,9 +151,10 @@ class Application:
                 await by_asgi(self._controlled, scope, protocol)
                 return
             reply = await self._answered(*hot, RsgiAsked(scope, protocol))
-            if reply is not None:
-                protocol.response_bytes(reply.status, _headers_of(reply), reply.body)
-                self._count(hot[1], reply)
+            protocol.response_bytes(reply.status, _headers_of(reply), reply.body)
+            self._count(hot[1], reply)
+        except ClientGone:
+            self._count_gone(scope.path)
         finally:
             self.in_flight -= 1
 
@@ -174,16 +175,20 @@ class Application:
         call.is_asked = _TIMING in query
         return (self._decisions if route is DECISIONS else self.inference), call
 
-    async def _answered(self, handler: Handler, call: Call, asked: Asked) -> Reply | None:
-        """The reply; None where nobody waits for it any more."""
-        try:
-            if self.tracer is None:
-                reply = await self._reply(handler, call, asked)
-            else:
-                reply = await self._traced(handler, call, asked)
-        except ClientGone:
-            self.metrics.requests.labels(call.route, "gone").inc()
-            return None
+    def _answered(self, handler: Handler, call: Call, asked: Asked) -> Awaitable[Reply]:
+        """The reply. One coroutine for what nearly every request is: each costs a part of a microsecond.
+
+        Raises:
+            ClientGone: Nobody waits for it any more.
+        """
+        if self.tracer is None and not call.is_asked:
+            return self._reply(handler, call, asked)
+        return self._watched(handler, call, asked)
+
+    async def _watched(self, handler: Handler, call: Call, asked: Asked) -> Reply:
+        """The reply to a request that is traced, or whose stages the client asked for."""
+        answering = self._reply if self.tracer is None else self._traced
+        reply = await answering(handler, call, asked)
         if call.is_asked:
             timing = (b"server-timing", call.server_timing())
             return msgspec.structs.replace(reply, headers=(*reply.headers, timing))
@@ -245,6 +250,11 @@ class Application:
             await send({"type": "http.response.body", "body": reply.body})
             return False
         return True
+
+    def _count_gone(self, path: str) -> None:
+        place = _place_of(path)
+        if place is not None:
+            self.metrics.requests.labels(place[0], "gone").inc()
 
     def _count(self, call: Call, reply: Reply) -> None:
         seconds = perf_counter() - call.started

@@ -142,17 +142,13 @@ async def in_time(reading: Awaitable[bytes], within_s: float) -> bytes:
     Raises:
         Refusal: 408, it took longer than *within_s*.
     """
-    deadlines = _deadlines()
+    deadlines = deadlines_of_loop()
     task = deadlines.enter(within_s)
     try:
         return await reading
     except asyncio.CancelledError:
-        if not deadlines.is_past(task):
-            raise
-        task.uncancel()
-        raise Refusal(
-            408, "http.timeout", f"the body did not arrive within {within_s:g} s", headers=_CLOSE
-        ) from None
+        deadlines.refuse_if_past(task, within_s)
+        raise
     finally:
         deadlines.leave(task)
 
@@ -173,7 +169,7 @@ async def _read(receive: Receive, most: int) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-class _Deadlines:
+class Deadlines:
     """Cancels tasks that wait too long, looking at all of them now and then.
 
     A timer for each request costs more than reading its body; one look at all of them
@@ -201,9 +197,17 @@ class _Deadlines:
         self._until.pop(task, None)
         self._past.discard(task)
 
-    def is_past(self, task: asyncio.Task[object]) -> bool:
-        """Whether the task was cancelled because its time was over."""
-        return task in self._past
+    def refuse_if_past(self, task: asyncio.Task[object], within_s: float) -> None:
+        """Refuse where the task was cancelled because its time of *within_s* was over.
+
+        Raises:
+            Refusal: 408.
+        """
+        if task in self._past:
+            task.uncancel()
+            raise Refusal(
+                408, "http.timeout", f"the body did not arrive within {within_s:g} s", headers=_CLOSE
+            ) from None
 
     def _look(self) -> None:
         now = self.loop.time()
@@ -221,11 +225,12 @@ class _Deadlines:
 _HELD = local()
 
 
-def _deadlines() -> _Deadlines:
+def deadlines_of_loop() -> Deadlines:
+    """The deadlines of the running loop."""
     loop = asyncio.get_running_loop()
-    held: _Deadlines | None = getattr(_HELD, "deadlines", None)
+    held: Deadlines | None = getattr(_HELD, "deadlines", None)
     if held is None or held.loop is not loop:
-        held = _HELD.deadlines = _Deadlines(loop)
+        held = _HELD.deadlines = Deadlines(loop)
     return held
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -29,7 +29,7 @@ from geartrain.serving.batching import MicroBatcher
 from geartrain.serving.host import ServingHost
 from geartrain.serving.journal import LoggedDecision
 from geartrain.serving.lanes import Ask, answer, decide_in_shadow
-from geartrain.serving.requests import DecisionRequest, RowChecks, decode_body, refuse
+from geartrain.serving.requests import RawDecisionRequest, RowChecks, decode_body, refuse
 
 #: Rows that one model call takes; a larger request is cut, so that others get their turn.
 MOST_ROWS_AT_ONCE: Final = 128
@@ -37,7 +37,8 @@ MOST_ROWS_AT_ONCE: Final = 128
 CLOCK_TOLERANCE: Final = timedelta(seconds=60)
 LONGEST_NAME: Final = 200
 
-_DECODER = msgspec.json.Decoder(DecisionRequest)
+_DECODER = msgspec.json.Decoder(RawDecisionRequest)
+_ROW = msgspec.json.Decoder(dict[str, Any])
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -142,7 +143,14 @@ class DecisionRoute:
         try:
             ask, given = self._checked(call, lane.champion.key, checks, body)
             call.mark("check")
-            decisions = await self._decided(call, ask, given=given)
+            # New rows that one model call takes, as nearly always, take no coroutine of their own.
+            if given or len(ask.rows) > MOST_ROWS_AT_ONCE:
+                decisions = await self._decided(call, ask, given=given)
+            else:
+                query = self._submitted(call.subject, ask)
+                decisions = [record.decision for record in await query.future]
+                call.mark("decide", at=query.decided)
+                call.mark("log", at=query.logged)
         finally:
             self._admission.leave(perf_counter())
         self._metrics.count_decisions(decisions)
@@ -156,22 +164,26 @@ class DecisionRoute:
     def _checked(self, call: Call, key: str, checks: RowChecks, body: bytes) -> tuple[Ask, bool]:
         """The request as checked rows, and whether the client gave the decision ids."""
         request = decode_body(body, _DECODER)
-        if (request.rows is None) == (request.row is None):
+        sent = request.sent
+        if sent is None:
             raise RequestInvalid(
                 "the request holds no rows, or both `rows` and `row`",
                 where="request body",
                 hint='send {"rows": [{...}]} or {"row": {...}}',
             )
-        rows = tuple(request.rows if request.rows is not None else [request.row or {}])
         most = self._rows.most_explained if request.explain else self._rows.most
-        if not 0 < len(rows) <= most:
+        if not 0 < len(sent) <= most:
             raise RequestInvalid(
                 f"a request holds 1 to {most} rows"
                 + (" where reasons are asked for" if request.explain else ""),
                 where="rows",
-                found=f"{len(rows)} rows",
+                found=f"{len(sent)} rows",
                 hint="send the rows in several requests",
             )
+        rows = tuple(
+            decode_body(row, _ROW, place="row" if request.rows is None else f"rows[{place}]")
+            for place, row in enumerate(sent)
+        )
         violations = checks.violations(rows)
         if violations:
             raise refuse(violations)
@@ -183,7 +195,7 @@ class DecisionRoute:
             raise RequestInvalid("decision ids are unique and not empty", where="decision_ids")
         keys = _names(request.keys, len(rows), "keys")
         if keys is None:
-            keys = tuple(as_text(row.get(key)) or "" for row in rows)
+            keys = tuple(as_text(row.get(key)) or "" for row in rows) if key else ("",) * len(rows)
         ask = Ask(
             rows=rows,
             ids=ids if ids is not None else tuple(self._host.new_id() for _ in rows),
@@ -191,6 +203,7 @@ class DecisionRoute:
             at=self._time(request.at),
             explain=request.explain,
             arrived_s=call.started,
+            sent=tuple(map(bytes, sent)),
         )
         return ask, ids is not None
 
@@ -204,21 +217,13 @@ class DecisionRoute:
 
     async def _decided(self, call: Call, ask: Ask, *, given: bool) -> list[Decision]:
         """Decide about the rows that were not decided about before under the same id."""
-        if not given and len(ask.rows) <= MOST_ROWS_AT_ONCE:
-            return await self._decided_together(call, ask)
         known = self._known(call.subject, ask) if given else {}
         todo = [i for i in range(len(ask.rows)) if ask.ids[i] not in known]
         slices = [todo[i : i + MOST_ROWS_AT_ONCE] for i in range(0, len(todo), MOST_ROWS_AT_ONCE)]
-        loop = asyncio.get_running_loop()
         queries = [
-            _Query(
-                ask=_part(ask, places) if len(places) < len(ask.rows) else ask, future=loop.create_future()
-            )
+            self._submitted(call.subject, _part(ask, places) if len(places) < len(ask.rows) else ask)
             for places in slices
         ]
-        batcher = self._batcher(call.subject)
-        for query in queries:
-            batcher.submit(query)
         made = await asyncio.gather(*(query.future for query in queries))
         if queries:
             call.mark("decide", at=max(query.decided for query in queries))
@@ -229,14 +234,11 @@ class DecisionRoute:
             known = {**self._known(call.subject, ask), **known}
         return [known.get(one) or decisions[one] for one in ask.ids]
 
-    async def _decided_together(self, call: Call, ask: Ask) -> list[Decision]:
-        """Decide about new rows that one model call takes: what nearly every request is."""
+    def _submitted(self, product: str, ask: Ask) -> _Query:
+        """A query on its way through the batcher."""
         query = _Query(ask=ask, future=asyncio.get_running_loop().create_future())
-        self._batcher(call.subject).submit(query)
-        made = await query.future
-        call.mark("decide", at=query.decided)
-        call.mark("log", at=query.logged)
-        return [record.decision for record in made]
+        self._batcher(product).submit(query)
+        return query
 
     def _known(self, product: str, ask: Ask) -> dict[str, Decision]:
         found = ((one, self._host.log.find(product, one)) for one in ask.ids)
@@ -340,6 +342,7 @@ def _part(ask: Ask, places: Sequence[int]) -> Ask:
         at=ask.at,
         explain=ask.explain,
         arrived_s=ask.arrived_s,
+        sent=tuple(ask.sent[i] for i in places) if ask.sent else (),
     )
 
 

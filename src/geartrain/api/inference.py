@@ -59,6 +59,9 @@ class _Query:
 
     __slots__ = ("future", "request", "rows", "served", "values")
 
+    #: Made when the query is handed over.
+    future: asyncio.Future[Answers]
+
     def __init__(
         self, served: Served, request: InferRequest, values: list[float] | Matrix, rows: int
     ) -> None:
@@ -66,7 +69,6 @@ class _Query:
         self.request = request
         self.values = values
         self.rows = rows
-        self.future: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
 
     def parts(self, most: int) -> Sequence[_Query]:
         """The query cut into some of at most *most* rows."""
@@ -152,6 +154,7 @@ class InferenceRoute:
         self._bodies = bodies
         self._rows = rows
         self._batcher: MicroBatcher[_Query] | None = None
+        self._new_future: Callable[[], asyncio.Future[Answers]]
 
     async def __call__(self, call: Call, asked: Asked) -> Reply:
         """Answer one request.
@@ -171,7 +174,10 @@ class InferenceRoute:
             if query is None:
                 query = self._any(served, body, split)
             call.mark("check")
-            answers = await self._inferred(query)
+            # What nearly every query is takes no coroutine of its own.
+            answers = await (
+                self._submitted(query) if query.rows <= MOST_ROWS_AT_ONCE else self._inferred(query)
+            )
             call.mark("infer")
         finally:
             self._admission.leave(perf_counter())
@@ -204,15 +210,25 @@ class InferenceRoute:
         return served, request, _wanted(served, request, *answers)
 
     async def _inferred(self, query: _Query) -> Answers:
-        """What the model says about a query; a large one is cut into parts that others may get between."""
-        batcher = self._batcher_of_loop()
-        if query.rows <= MOST_ROWS_AT_ONCE:
-            batcher.submit(query)
-            return await query.future
+        """What the model says about a query, cut into parts that others may get between."""
         parts = query.parts(MOST_ROWS_AT_ONCE)
-        for part in parts:
-            batcher.submit(part)
-        return _joined(await asyncio.gather(*(part.future for part in parts)))
+        return _joined(await asyncio.gather(*map(self._submitted, parts)))
+
+    def _submitted(self, query: _Query) -> asyncio.Future[Answers]:
+        """What the model will say about a query of at most `MOST_ROWS_AT_ONCE` rows."""
+        batcher = self._batcher
+        if batcher is None:
+            loop = asyncio.get_running_loop()
+            self._new_future = loop.create_future
+            batcher = self._batcher = MicroBatcher(
+                run=_run,
+                schedule=loop.call_soon,
+                weigh=lambda query: query.rows,
+                most=MOST_ROWS_AT_ONCE,
+            )
+        future = query.future = self._new_future()
+        batcher.submit(query)
+        return future
 
     def _plain(self, served: Served, body: bytes) -> _Query | None:
         """The query of a request that is as most are, or None where it is not."""
@@ -295,16 +311,6 @@ class InferenceRoute:
             raise RequestInvalid(f"a request holds 1 to {self._rows.most} rows", where="inputs")
         return matrix
 
-    def _batcher_of_loop(self) -> MicroBatcher[_Query]:
-        if self._batcher is None:
-            self._batcher = MicroBatcher(
-                run=_run,
-                schedule=asyncio.get_running_loop().call_soon,
-                weigh=lambda query: query.rows,
-                most=MOST_ROWS_AT_ONCE,
-            )
-        return self._batcher
-
 
 def _run(queries: Sequence[_Query]) -> None:
     """One model call for each release among *queries*; every query gets an answer."""
@@ -342,7 +348,7 @@ def _run_group(group: Sequence[_Query]) -> None:
         return
     width = answers.shape[1]
     values = answers.ravel().tolist()
-    best = answers.argmax(axis=1).tolist() if served.task.has_classes else ()
+    best = answers.argmax(axis=1).tolist() if served.has_classes else ()
     start = 0
     for query in group:
         end = start + query.rows

@@ -61,7 +61,7 @@ class PlainAnswers:
 
 def plain_answers(model: str, served: Served) -> PlainAnswers:
     """What writes the answers of *served* under the name *model*."""
-    return _of(model, served.release, served.outputs if served.task.has_classes else None)
+    return _of(model, served.release, served.outputs if served.has_classes else None)
 
 
 @lru_cache(maxsize=256)

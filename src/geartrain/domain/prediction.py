@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,9 +38,10 @@ class Predictions:
         return column
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One answer of the product, with an id that an outcome can join.
+
+    A struct and no dataclass: a server makes ten thousand a second, and keeps as many.
 
     Attributes:
         id: Unique over the product's life; the outcome names it.

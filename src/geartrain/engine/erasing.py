@@ -426,9 +426,7 @@ def _empty_journal(folder: Path, product: str, entity: str, value: str, wait: Ca
     for path in left_behind(folder) if folder.is_dir() else ():
         records = tuple(read_records(path))
         kept = tuple(
-            one
-            for one in records
-            if one.decision.product != product or str(dict(one.row).get(entity)) != value
+            one for one in records if one.decision.product != product or str(one.sent().get(entity)) != value
         )
         if len(kept) < len(records):
             removed += len(records) - len(kept)
@@ -448,7 +446,7 @@ def _empty_journal(folder: Path, product: str, entity: str, value: str, wait: Ca
 
 def _is_held(folder: Path, product: str, entity: str, value: str) -> bool:
     return any(
-        one.decision.product == product and str(dict(one.row).get(entity)) == value
+        one.decision.product == product and str(one.sent().get(entity)) == value
         for path in (sorted(folder.glob("*.journal")) if folder.is_dir() else ())
         for one in _records_of(path)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from geartrain.domain.features import Encoding, FeatureType
@@ -16,6 +17,7 @@ from geartrain.engine.workspace import Workspace
 from geartrain.engine.world import KEY
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 from geartrain.serving.journal import LoggedDecision
+from geartrain.serving.runtime import Matrix
 
 #: The lake table of decisions, below the product's name.
 DECISIONS = "decisions__log"
@@ -125,7 +127,7 @@ def _records_frame(
     )
     sent = pl.DataFrame(
         {
-            "row": [json.dumps(dict(one.row), default=str) for one in records],
+            "row": [one.row.decode() for one in records],
             LATENCY: pl.Series([one.latency_ms for one in records], dtype=pl.Float64),
         }
     )
@@ -138,14 +140,23 @@ def _records_frame(
 def _seen(encoding: Encoding, records: Sequence[LoggedDecision]) -> pl.DataFrame:
     """Feature values read back from the model's input: categories by name, missing ones null."""
     vocabularies = dict(encoding.categories)
+    inputs = _inputs(records, width=len(encoding.columns))
     columns: dict[str, pl.Series] = {}
     for feature in encoding.feature_set.features:
-        place = encoding.columns.index(feature.name)
-        cells = [one.features[place] if place < len(one.features) else float("nan") for one in records]
+        cells = inputs[:, encoding.columns.index(feature.name)]
         if feature.type is FeatureType.CATEGORY:
             known = vocabularies[feature.name]
-            texts = [known[int(cell)] if cell == cell else None for cell in cells]  # noqa: PLR0124 - NaN is missing
+            texts = [None if np.isnan(cell) else known[int(cell)] for cell in cells]
             columns[FEATURE + feature.name] = pl.Series(texts, dtype=pl.String)
         else:
-            columns[FEATURE + feature.name] = pl.Series(cells, dtype=pl.Float64).fill_nan(None)
+            columns[FEATURE + feature.name] = pl.Series(cells.astype(np.float64)).fill_nan(None)
     return pl.DataFrame(columns)
+
+
+def _inputs(records: Sequence[LoggedDecision], *, width: int) -> Matrix:
+    """The model's input of each record, float32 (n, width); what a record does not hold is NaN."""
+    inputs = np.full((len(records), width), np.nan, dtype=np.float32)
+    for place, one in enumerate(records):
+        held = one.inputs()[:width]
+        inputs[place, : len(held)] = held
+    return inputs

@@ -7,6 +7,7 @@ such a product nearly every row is one that it speaks of.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -22,9 +23,11 @@ class PlainNumbers:
     """The encoding of a model that reads nothing but numbers which the request carries."""
 
     def __init__(self, columns: Sequence[str], places: Sequence[int], width: int) -> None:
-        self._columns = tuple(columns)
+        # Asked for one name more than there are, so that what comes is always a tuple.
+        self._values = itemgetter(*columns, columns[0])
         self._places = list(places)
         self._width = width
+        self._is_dense = self._places == list(range(width))
 
     @classmethod
     def of(cls, encoding: Encoding) -> PlainNumbers | None:
@@ -42,19 +45,25 @@ class PlainNumbers:
             columns.append(one.expression)
             places.append(width)
             width += 2 if one.missing_is_signal else 1
-        return cls(columns, places, width)
+        return cls(columns, places, width) if columns else None
 
     def encode(self, rows: Sequence[Mapping[str, object]]) -> NDArray[np.float32] | None:
         """Float32 (n, columns of the encoding), or None where a value is missing or no plain number."""
-        cells = [list(map(row.get, self._columns)) for row in rows]
-        if not {kind for row in cells for kind in map(type, row)} <= _NUMBERS:
+        try:
+            cells = [value for row in rows for value in self._values(row)]
+        except KeyError:
+            return None
+        if not set(map(type, cells)) <= _NUMBERS:
             return None
         try:
-            exact = np.array(cells, dtype=np.float64)
+            exact = np.fromiter(cells, dtype=np.float64, count=len(cells))
         except OverflowError:
             return None
         if not np.isfinite(exact).all():
             return None
+        exact = np.clip(exact, -_LARGEST, _LARGEST).reshape(len(rows), -1) + 0.0
+        if self._is_dense:
+            return exact[:, : self._width].astype(np.float32)
         table = np.zeros((len(rows), self._width), dtype=np.float32)
-        table[:, self._places] = np.clip(exact, -_LARGEST, _LARGEST) + 0.0
+        table[:, self._places] = exact[:, : len(self._places)]
         return table

@@ -13,7 +13,6 @@ from geartrain.domain.clause import Scalar
 from geartrain.domain.columns import as_number, microseconds
 from geartrain.domain.contract import FieldTerms, FieldType
 from geartrain.domain.expression import Columns, Values
-from geartrain.domain.prediction import Row
 from geartrain.serving.requests import LARGEST_INTEGER
 
 
@@ -56,13 +55,23 @@ def _microseconds(value: object) -> object:
 
 #: What a log's cell may hold as it is; of integers only those that fit into 64 bits may.
 _SCALARS = frozenset((float, str, bool, type(None)))
+_ROW = msgspec.json.Encoder()
 
 
-def logged_row(row: Mapping[str, object]) -> Row:
-    """The row as it was sent, for the prediction log; nested values become their JSON text."""
-    if _SCALARS.issuperset(map(type, row.values())):
-        return tuple(row.items())  # type: ignore[arg-type]  # scalars all
-    return tuple((name, _scalar(value)) for name, value in row.items())
+def logged_row(row: Mapping[str, object], sent: bytes | None = None) -> bytes:
+    """The row as JSON for the prediction log; nested values become their JSON text.
+
+    *sent* are the very bytes that came, where they are known. They are kept unless a text in them
+    is written with escapes: whoever is to be forgotten is looked for by name in the log's text.
+
+    >>> logged_row({"a": [1, None], "b": 2.5})
+    b'{"a":"[1,null]","b":2.5}'
+    """
+    if not _SCALARS.issuperset(map(type, row.values())):
+        held = {name: _scalar(value) for name, value in row.items()}
+        if sent is None or any(held[name] is not value for name, value in row.items()):
+            return _ROW.encode(held)
+    return _ROW.encode(row) if sent is None or b"\\" in sent else sent
 
 
 def _scalar(value: object) -> Scalar:

@@ -8,6 +8,7 @@ acts), or a cost that the decision needs is unknown (the fallback acts). Each le
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,18 +100,39 @@ def decide_rows(
             features=np.concatenate([one.features for one in alone]),
         )
     columns = columns_of(rows, served.cost_columns, served.fields)
-    decided = decide(served.rule, predictions, columns)
+    decided = decide(served.rule, predictions, columns, costs=served.costs)
     actions = decided.actions.tolist()
     costs = decided.expected_cost.tolist()
     doubts = _doubts(served, matrix, predictions, stale_s)
-    totals: Floats = predictions.values.sum(axis=1)
-    whole = np.isfinite(totals).tolist()
+    answers = predictions.values.tolist()
+    whole = [math.isfinite(sum(answer)) for answer in answers]
+    outputs, own_arm = served.outputs, arm.value
+    if not any(doubts) and all(whole) and ABSTAINED not in actions:
+        # Nothing stands between any row and the model's own action, as nearly always.
+        plain = [
+            Decision(
+                id=one,
+                product=served.product,
+                release=served.release,
+                key=key,
+                decided_at=now,
+                action=served.rule.actions[action],
+                probabilities=tuple(zip(outputs, answer, strict=True)),
+                expected_cost=cost,
+                arm=own_arm,
+                reasons=why,
+            )
+            for one, key, action, answer, cost, why in zip(
+                ids, names, actions, answers, costs, reasons, strict=True
+            )
+        ]
+        return Answered(decisions=tuple(plain), features=matrix)
     made: list[Decision] = []
     for i, (one, key) in enumerate(zip(ids, names, strict=True)):
         if not whole[i]:
             made.append(_stand_in(served, now, one, key, doubt="the model answered with no number"))
             continue
-        values = tuple(zip(served.outputs, predictions.values[i].tolist(), strict=True))
+        values = tuple(zip(outputs, answers[i], strict=True))
         doubt = doubts[i] or (_why_abstained(served, costs[i]) if actions[i] == ABSTAINED else "")
         action, cost, abstained = served.rule.actions[max(actions[i], 0)], costs[i], False
         if doubt:
@@ -128,7 +150,7 @@ def decide_rows(
                 abstained=abstained,
                 fallback=bool(doubt) and not abstained,
                 doubt=doubt,
-                arm=arm.value if abstained or not doubt else Arm.FALLBACK.value,
+                arm=own_arm if abstained or not doubt else Arm.FALLBACK.value,
                 reasons=reasons[i],
             )
         )

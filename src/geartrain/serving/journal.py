@@ -11,29 +11,35 @@ import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from geartrain.domain.prediction import Decision, Row
+from geartrain.domain.clause import Scalar
+from geartrain.domain.prediction import Decision
 from geartrain.errors import DiskFull
 
 _HEAD: Final = struct.Struct("<II")
 _SUFFIX: Final = ".journal"
+#: How features stand in a record.
+FEATURE_DTYPE: Final = np.dtype("<f4")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedDecision:
+class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A decision with all that it was made from.
+
+    Row and features are kept as bytes: nobody reads them before the record is in the lake, and a
+    server holds thousands of records.
 
     Attributes:
         at: The time that the features are about; usually the time of the decision.
-        row: The row as it was sent; nested values as JSON text.
-        features: The model's input, in the order of the release's columns.
+        row: The row as it was sent, as JSON; nested values as JSON text (`geartrain.serving.columns.logged_row`).
+        features: The model's input, in the order of the release's columns, as little-endian float32.
         shadow: Whether nobody was answered with it.
         latency_ms: From the request's arrival in the server until its decision was handed to the log;
             None where nobody waited for it, and in records of earlier versions. Writing the
@@ -42,8 +48,8 @@ class LoggedDecision:
 
     decision: Decision
     at: datetime
-    row: Row
-    features: tuple[float, ...]
+    row: bytes
+    features: bytes
     shadow: bool = False
     latency_ms: float | None = None
 
@@ -52,7 +58,16 @@ class LoggedDecision:
         """What makes it the same record: product, decision id, and whether it is the shadow's."""
         return self.decision.product, self.decision.id, self.shadow
 
+    def sent(self) -> Mapping[str, Scalar]:
+        """The row as it was sent, by name."""
+        return _ROW.decode(self.row)
 
+    def inputs(self) -> NDArray[np.float32]:
+        """The model's input, shape (columns,)."""
+        return np.frombuffer(self.features, dtype=FEATURE_DTYPE)
+
+
+_ROW = msgspec.json.Decoder(dict[str, Scalar])
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(LoggedDecision)
 

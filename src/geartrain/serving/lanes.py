@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 
+import msgspec
+import numpy as np
+
 from geartrain.domain.digest import short
-from geartrain.domain.prediction import Decision
 from geartrain.errors import RequestInvalid
 from geartrain.serving.breaker import Breakers
 from geartrain.serving.columns import logged_row
 from geartrain.serving.deciding import RESTING, Answered, decide_rows, stand_in
-from geartrain.serving.journal import LoggedDecision
+from geartrain.serving.journal import FEATURE_DTYPE, LoggedDecision
 from geartrain.serving.requests import RowChecks
 from geartrain.serving.routing import Arm, Shares, arm_of, is_shadowed
 from geartrain.serving.runtime import RawRow, Served
@@ -64,12 +66,12 @@ def checks_of(served: Served) -> RowChecks:
     return RowChecks(served.fields, label=served.label)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Checked rows of one request.
 
     Attributes:
         arrived_s: The reading of the steady clock when the request arrived; None where nobody waits.
+        sent: The rows as the bytes that came; empty where they did not come as JSON.
     """
 
     rows: tuple[RawRow, ...]
@@ -78,6 +80,7 @@ class Ask:
     at: datetime | None = None
     explain: bool = False
     arrived_s: float | None = None
+    sent: tuple[bytes, ...] = ()
 
 
 Answer = tuple[LoggedDecision, ...] | RequestInvalid
@@ -98,6 +101,10 @@ def answer(
     """
     groups: dict[tuple[Arm, datetime, bool], list[tuple[int, int]]] = {}
     for a, ask in enumerate(asks):
+        if lane.canary is None:
+            together = groups.setdefault((Arm.CHAMPION, ask.at or now, ask.explain), [])
+            together.extend((a, r) for r in range(len(ask.rows)))
+            continue
         for r, (one, key) in enumerate(zip(ask.ids, ask.keys, strict=True)):
             arm = _arm(lane, key or one)
             groups.setdefault((arm, ask.at or now, ask.explain), []).append((a, r))
@@ -141,7 +148,8 @@ def _answer_group(
     done = clock()
     arrived = (asks[a].arrived_s for a, _ in places)
     took = [None if since is None else 1e3 * (done - since) for since in arrived]
-    for (a, r), record in zip(places, _logged(answered, rows, at, took), strict=True):
+    sent = [asks[a].sent[r] if asks[a].sent else None for a, r in places]
+    for (a, r), record in zip(places, _logged(answered, rows, sent, at, took), strict=True):
         made[a][r] = record
 
 
@@ -185,7 +193,9 @@ def _by_chain(
     for place, one in zip(failed, again.decisions, strict=True):
         if one.probabilities:
             doubt = f"{decisions[place].doubt}; {decided_instead_of(served.release)}"
-            decisions[place] = replace(one, fallback=True, arm=Arm.FALLBACK.value, doubt=doubt)
+            decisions[place] = msgspec.structs.replace(
+                one, fallback=True, arm=Arm.FALLBACK.value, doubt=doubt
+            )
     return Answered(decisions=tuple(decisions), features=answered.features)
 
 
@@ -209,7 +219,8 @@ def decide_in_shadow(
         ids, keys = [ask.ids[i] for i in taken], [ask.keys[i] for i in taken]
         at = ask.at or now
         answered = decide_rows(shadow, rows, now, ids, keys=keys, at=at, stale_s=stale_s, arm=Arm.SHADOW)
-        records.extend(_logged(answered, rows, at, [None] * len(rows), shadow=True))
+        sent = [ask.sent[i] if ask.sent else None for i in taken]
+        records.extend(_logged(answered, rows, sent, at, [None] * len(rows), shadow=True))
     return tuple(records)
 
 
@@ -222,21 +233,24 @@ def _arm(lane: Lane, key: str) -> Arm:
 def _logged(
     answered: Answered,
     rows: Sequence[RawRow],
+    sent: Sequence[bytes | None],
     at: datetime,
     took_ms: Sequence[float | None],
     *,
     shadow: bool = False,
 ) -> list[LoggedDecision]:
-    decisions: tuple[Decision, ...] = answered.decisions
-    features = answered.features.tolist()
+    features = np.ascontiguousarray(answered.features, dtype=FEATURE_DTYPE)
+    inputs, width = features.tobytes(), features.shape[1] * FEATURE_DTYPE.itemsize
     return [
         LoggedDecision(
             decision=decision,
             at=at,
-            row=logged_row(row),
-            features=tuple(values),
+            row=logged_row(row, raw),
+            features=inputs[place * width : place * width + width],
             shadow=shadow,
             latency_ms=took,
         )
-        for decision, row, values, took in zip(decisions, rows, features, took_ms, strict=True)
+        for place, (decision, row, raw, took) in enumerate(
+            zip(answered.decisions, rows, sent, took_ms, strict=True)
+        )
     ]

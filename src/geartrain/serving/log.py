@@ -23,7 +23,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, RLock, Thread
 from typing import Final
 
 from geartrain.domain.prediction import Decision
@@ -131,7 +131,11 @@ class PredictionLog:
         self._sink = sink
         self._session = session
         self._limits = limits or LogLimits()
-        self._lock = Condition()
+        #: One lock with three bells, so that a record wakes the writer and nobody else.
+        self._lock = RLock()
+        self._to_write = Condition(self._lock)
+        self._to_deliver = Condition(self._lock)
+        self._moved = Condition(self._lock)
         self._queue: deque[_Handed] = deque()
         self._pending = 0
         self._finished: deque[Path] = deque()
@@ -188,7 +192,7 @@ class PredictionLog:
             at_once = self._limits.window_s > 0 and self._is_within_window(now)
             self._queue.append(_Handed(records, None if at_once else future, now))
             self._pending += len(records)
-            self._lock.notify_all()
+            self._to_write.notify()
         if at_once:
             future.set_result(None)
         return future
@@ -231,15 +235,16 @@ class PredictionLog:
         """Hand everything taken so far to the sink; False where that was not done in time."""
         with self._lock:
             self._rotate_asked = True
-            self._lock.notify_all()
-            return self._lock.wait_for(self._is_delivered, timeout=timeout_s)
+            self._to_write.notify()
+            return self._moved.wait_for(self._is_delivered, timeout=timeout_s)
 
     def close(self, *, timeout_s: float = 10.0) -> bool:
         """Write and deliver what is there, then stop; what is not delivered stays on the disk."""
         delivered = self.flush(timeout_s=timeout_s)
         with self._lock:
             self._closing = True
-            self._lock.notify_all()
+            self._to_write.notify()
+            self._moved.notify_all()
         self._writer.join()
         self._deliverer.join()
         return delivered
@@ -255,7 +260,7 @@ class PredictionLog:
         try:
             while True:
                 with self._lock:
-                    self._lock.wait_for(self._has_work, timeout=self._limits.rotate_s)
+                    self._to_write.wait_for(self._has_work, timeout=self._limits.rotate_s)
                     group = list(self._queue)
                     self._queue.clear()
                     self._writing_since = group[0].since if group else None
@@ -268,7 +273,6 @@ class PredictionLog:
                 with self._lock:
                     if self._is_rotation_due() or closing:
                         self._rotate()
-                        self._lock.notify_all()
                     if closing and not self._queue:
                         return
         finally:
@@ -277,7 +281,8 @@ class PredictionLog:
                 self._closing = self._writer_is_done = True
                 stranded = [*group, *self._queue]
                 self._queue.clear()
-                self._lock.notify_all()
+                self._to_deliver.notify()
+                self._moved.notify_all()
             for one in stranded:
                 one.fail(NotReady("the prediction log has stopped"))
 
@@ -305,16 +310,15 @@ class PredictionLog:
         with self._lock:
             if self._segment_records and not self._has_room():
                 self._rotate()  # the open segment may be all that there is
-                self._lock.notify_all()
             patience_s = 0.0 if answered else group[0].since + self._limits.block_s - time.monotonic()
-            if self._lock.wait_for(lambda: self._has_room() or self._closing, timeout=max(patience_s, 0)):
+            if self._moved.wait_for(lambda: self._has_room() or self._closing, timeout=max(patience_s, 0)):
                 return group
             late = time.monotonic() - self._limits.block_s
             refused = [one for one in waiting if one.since <= late]
             self._queue.extendleft(reversed(waiting[len(refused) :]))
             self._pending -= sum(len(one.records) for one in refused)
             self._writing_since = answered[0].since if answered else None
-            self._lock.notify_all()
+            self._moved.notify_all()
         for one in refused:
             one.fail(
                 Overloaded(
@@ -346,7 +350,7 @@ class PredictionLog:
                 self._rotate()
             elif fresh:
                 self._note(fresh)
-            self._lock.notify_all()
+            self._moved.notify_all()
         for one in group:
             if failure is not None:
                 one.fail(failure)
@@ -389,6 +393,8 @@ class PredictionLog:
             self._segment = None
         self._segment_records = 0
         self._rotate_asked = False
+        self._to_deliver.notify()
+        self._moved.notify_all()
 
     def _spill(self, path: Path) -> None:
         """Let a finished segment lie on the disk alone; called with the lock held."""
@@ -406,7 +412,7 @@ class PredictionLog:
     def _deliver(self) -> None:
         while True:
             with self._lock:
-                self._lock.wait_for(lambda: self._finished or self._is_over())
+                self._to_deliver.wait_for(lambda: self._finished or self._is_over())
                 if not self._finished:
                     return
                 path = self._finished[0]
@@ -417,11 +423,11 @@ class PredictionLog:
                 self._delivering = None
                 if not delivered:
                     self._finished.appendleft(path)
-                self._lock.notify_all()
+                self._moved.notify_all()
                 if not delivered:
                     if self._is_over():
                         return
-                    self._lock.wait_for(self._is_over, timeout=self._limits.retry_s)
+                    self._to_deliver.wait_for(self._is_over, timeout=self._limits.retry_s)
 
     def _records_of(self, path: Path) -> tuple[LoggedDecision, ...]:
         """What a finished segment holds, each identity once."""

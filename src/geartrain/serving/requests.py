@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import le
+from operator import itemgetter, le
 from typing import Any, Final, TypeVar, assert_never
 
 import msgspec
@@ -22,6 +22,9 @@ from geartrain.domain.contract import FieldTerms, FieldType
 from geartrain.errors import RequestInvalid
 
 T = TypeVar("T")
+
+_NOTHING: Final = msgspec.Raw()
+_ABSENT: Final = (b"", b"null")
 
 #: Integers beyond this are not numbers that a column can hold.
 LARGEST_INTEGER: Final = 2**63 - 1
@@ -42,6 +45,25 @@ class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
     decision_ids: list[str] | None = None
     at: datetime | None = None
     explain: bool = False
+
+
+class RawDecisionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The same with rows as the bytes that came: read row by row, and kept for the log as they are."""
+
+    rows: list[msgspec.Raw] | None = None
+    #: Nothing where the request does not say it. (The reader takes no object for "raw or null".)
+    row: msgspec.Raw = _NOTHING
+    keys: list[str] | None = None
+    decision_ids: list[str] | None = None
+    at: datetime | None = None
+    explain: bool = False
+
+    @property
+    def sent(self) -> list[msgspec.Raw] | None:
+        """The rows that came; None where there are none, or both `rows` and `row`."""
+        if bytes(self.row) in _ABSENT:
+            return self.rows
+        return [self.row] if self.rows is None else None
 
 
 class OutcomeItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +88,8 @@ class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[dict[str, Any]]
 
 
-def decode_body(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Read a JSON body into a typed request.
+def decode_body(content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], *, place: str = "") -> T:
+    """Read a JSON body, or the part of it at *place*, into a typed request.
 
     Raises:
         RequestInvalid: It is not UTF-8, not JSON, nested too deeply, or has another shape.
@@ -76,7 +98,7 @@ def decode_body(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
-        message = str(error)
+        message = _placed(str(error), place)
     except msgspec.DecodeError as error:
         message = str(error)
     except UnicodeDecodeError:
@@ -88,6 +110,14 @@ def decode_body(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         where="request body",
         hint="send one JSON object in UTF-8; NaN and Infinity are not JSON, a missing value is null",
     )
+
+
+def _placed(message: str, place: str) -> str:
+    """The reader's words about a part of a body, as if it had read the whole."""
+    if not place:
+        return message
+    at = f"`$.{place}"
+    return message.replace("`$", at) if "`$" in message else f"{message} - at {at}`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +166,8 @@ class RowChecks:
 
     def violations(self, rows: Sequence[Mapping[str, object]], *, most: int = 20) -> tuple[Violation, ...]:
         """What the contract does not allow in *rows*, the first *most* of it."""
+        if not self._others and all(map(self._numbers.hold, rows)):
+            return ()
         found: list[Violation] = []
         for place, row in enumerate(rows):
             # Where all numbers are as they should be, as nearly always, nothing is asked of each alone.
@@ -154,7 +186,8 @@ class RowChecks:
 
     def unknown(self, rows: Sequence[Mapping[str, object]]) -> int:
         """How many values of *rows* belong to no field of the contract; they are taken, not checked."""
-        return sum(len(row.keys() - self.known) for row in rows if not row.keys() <= self.known)
+        known = self.known
+        return sum(len(row.keys() - known) for row in rows if not known.issuperset(row))
 
 
 def _is_bare_number(terms: FieldTerms) -> bool:
@@ -174,18 +207,35 @@ class _NumberChecks:
 
     def __init__(self, fields: Iterable[FieldTerms]) -> None:
         terms = tuple(fields)
-        self._names = tuple(_steps(one)[0] for one in terms)
-        self._lows = tuple(-_LARGEST if one.minimum is None else float(one.minimum) for one in terms)
-        self._highs = tuple(_LARGEST if one.maximum is None else float(one.maximum) for one in terms)
+        names = [_steps(one)[0] for one in terms]
+        # Asked for one name more than there are, so that what comes is always a tuple.
+        self._values = itemgetter(*names, *names[:1]) if names else None
+        bounded = [
+            place for place, one in enumerate(terms) if one.minimum is not None or one.maximum is not None
+        ]
+        self._bounded = itemgetter(*bounded, bounded[0]) if bounded else None
+        ends = [(terms[place].minimum, terms[place].maximum) for place in (*bounded, *bounded[:1])]
+        self._lows = tuple(-_LARGEST if low is None else float(low) for low, _ in ends)
+        self._highs = tuple(_LARGEST if high is None else float(high) for _, high in ends)
 
     def hold(self, row: Mapping[str, object]) -> bool:
-        values: tuple[Any, ...] = tuple(map(row.get, self._names))
+        if self._values is None:
+            return True
+        try:
+            values: tuple[Any, ...] = self._values(row)
+        except KeyError:
+            return False
         kinds = set(map(type, values))
         if not kinds <= _NUMBERS:
             return False
         if int in kinds and not all(_finite(value) for value in values if type(value) is int):
             return False
-        return all(map(le, self._lows, values)) and all(map(le, values, self._highs))
+        if not math.isfinite(sum(values)):
+            return False
+        if self._bounded is None:
+            return True
+        asked = self._bounded(values)
+        return all(map(le, self._lows, asked)) and all(map(le, asked, self._highs))
 
 
 def refuse(violations: Sequence[Violation]) -> RequestInvalid:

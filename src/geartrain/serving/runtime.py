@@ -18,6 +18,7 @@ from geartrain.domain.contract import FieldTerms
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
+from geartrain.stats.deciding import constant_costs
 
 Matrix = NDArray[np.float32]
 RawRow = Mapping[str, object]
@@ -93,6 +94,11 @@ class Served:
         return self.rule.task
 
     @cached_property
+    def has_classes(self) -> bool:
+        """Whether it answers with a probability for each class."""
+        return self.task.has_classes
+
+    @cached_property
     def outputs(self) -> tuple[str, ...]:
         """The names of a prediction's values: its classes, or `value`."""
         return self.rule.classes or ("value",)
@@ -101,6 +107,11 @@ class Served:
     def cost_columns(self) -> tuple[str, ...]:
         """The raw columns that the rule reads, sorted: for its costs and, where it has them, its groups."""
         return self.rule.columns
+
+    @cached_property
+    def costs(self) -> Floats | None:
+        """What each action costs under each truth, where no row changes it."""
+        return constant_costs(self.rule)
 
     @cached_property
     def measured(self) -> NDArray[np.int64]:
