@@ -4,19 +4,23 @@ A live clause is looked at every day. An interval for one look would then be wro
 then, and a promise would be called broken that is not. Rates, Brier scores, costs whose range the
 contract fixes and gaps between groups are means of bounded values, which have confidence sequences
 (Waudby-Smith and Ramdas 2023): all their intervals hold together. So do a cost as a fraction of a fixed
-baseline's and an AUC, by pairs, and a calibration error in fixed bins. F1, the calibration at a threshold,
-baselines that learn and costs that read columns keep the interval of one look.
+baseline's and an AUC, by pairs, and calibration, in fixed bins or among rows that were near a threshold when they
+came. F1 is a share of the rows involved, seen through a curve. Baselines that learn, averages of precision,
+errors of numbers and costs that read a column without bounds keep the interval of one look.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from geartrain.domain.clause import Clause
+from geartrain.domain.columns import numbers
 from geartrain.domain.expression import parse
+from geartrain.domain.expression_range import Range, range_of
 from geartrain.domain.finding import Guarantee, Measurement
 from geartrain.domain.prediction import Floats
 from geartrain.domain.task import Task
@@ -25,30 +29,36 @@ from geartrain.evaluation.action_metrics import (
     Counted,
     Parameters,
     decided_right,
+    f1_of,
+    involved,
     macro,
     named_class,
     precise,
     recalled,
+    reshaped,
     spared,
 )
 from geartrain.evaluation.baselines import ALWAYS, baseline_costs
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
-from geartrain.evaluation.fairness import CALIBRATION, COST_PARITY, fairness
-from geartrain.evaluation.score_metrics import confidence_and_truth
+from geartrain.evaluation.fairness import COST_PARITY, fairness
+from geartrain.evaluation.score_metrics import confidence_and_truth, turning_rows
 from geartrain.stats.bounded import Scale, over_time
 from geartrain.stats.bounded_pairs import (
     CALIBRATION_BINS,
     auc_over_time,
+    calibration_at_over_time,
     calibration_over_time,
     ratio_over_time,
 )
-from geartrain.stats.deciding import ABSTAINED, cost_tensor
+from geartrain.stats.calibration import LOG_FLOOR, log_losses
+from geartrain.stats.deciding import ABSTAINED, prices_of
 
 #: Shares among the rows of one class, or decided for it.
 _PER_CLASS: Mapping[str, Callable[[Evidence, int], Counted]] = {
     "recall": recalled,
     "specificity": spared,
     "precision": precise,
+    "f1": involved,
 }
 _COSTS = {"expected_cost": 1.0, "cost_per_1000": 1000.0}
 
@@ -91,19 +101,42 @@ def _against(evidence: Evidence, clause: Clause, mask: Mask) -> Measured | None:
     )
 
 
-def _auc(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured | None:
-    """How well one class is told from the rest, where there are two or it is named."""
+def _auc(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    """How well one class is told from the rest; the mean over all of several, whose sequences divide alpha."""
     of = named_class(evidence, parameters)
-    place = evidence.positive if of is None and evidence.rule.task is Task.BINARY else of
-    if place is None or isinstance(place, Unmeasured):
-        return place
-    scores = evidence.predictions.values[mask, place]
-    seen = auc_over_time(scores, evidence.truth[mask] == place, confidence=evidence.confidence)
+    if isinstance(of, Unmeasured):
+        return of
+    if of is not None:
+        return _ranked(evidence, mask, of, confidence=evidence.confidence)
+    level = 1 - (1 - evidence.confidence) / len(evidence.rule.classes)
+    each = {
+        name: _ranked(evidence, mask, place, confidence=level)
+        for place, name in enumerate(evidence.rule.classes)
+    }
+    return _macro(evidence, each, mask)
+
+
+def _ranked(evidence: Evidence, mask: Mask, of: int, *, confidence: float) -> Measured:
+    scores, own = evidence.predictions.values[mask, of], evidence.truth[mask] == of
+    seen = auc_over_time(scores, own, confidence=confidence)
     return (
-        Unmeasured(reason="every row is of one kind, so none is ranked above another")
+        Unmeasured(reason=f"every row is, or none is, of class `{evidence.rule.classes[of]}`")
         if seen is None
         else seen
     )
+
+
+def _near_threshold(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    turning = turning_rows(evidence, mask, parameters)
+    if isinstance(turning, Unmeasured):
+        return turning
+    seen = calibration_at_over_time(
+        turning.said,
+        turning.came.astype(np.float64),
+        distance=np.abs(turning.said - turning.thresholds),
+        confidence=evidence.confidence,
+    )
+    return replace(seen, note=turning.with_lost(seen.note))
 
 
 def _calibration(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
@@ -119,8 +152,6 @@ def _calibration(evidence: Evidence, mask: Mask, parameters: Parameters) -> Meas
 
 
 def _gap(evidence: Evidence, definition: str, mask: Mask, parameters: Parameters) -> Measured | None:
-    if definition == CALIBRATION:
-        return None
     scale = cost_range(evidence) if definition == COST_PARITY else Scale()
     return None if scale is None else fairness(evidence, definition, mask, parameters, scale=scale)
 
@@ -145,6 +176,11 @@ def _mean(evidence: Evidence, metric: str, mask: Mask, parameters: Parameters) -
             return _auc(evidence, mask, parameters)
         case "calibration_error":
             return _calibration(evidence, mask, parameters)
+        case "calibration_at_threshold":
+            return _near_threshold(evidence, mask, parameters)
+        case "log_loss":
+            losses = log_losses(evidence.predictions.values, evidence.truth)
+            return _bounded(losses[mask], evidence, Scale(high=1e-9 - math.log(LOG_FLOOR)))
         case "brier":
             errors, most = _squared_errors(evidence)
             return _bounded(errors[mask], evidence, Scale(high=most))
@@ -157,17 +193,24 @@ def _per_class(evidence: Evidence, metric: str, mask: Mask, parameters: Paramete
     of = named_class(evidence, parameters)
     if isinstance(of, Unmeasured):
         return of
-    counted, names = _PER_CLASS[metric], evidence.rule.classes
+    names = evidence.rule.classes
     if of is not None:
-        return _share(
-            evidence, mask, counted(evidence, of), f" for class `{names[of]}`", confidence=evidence.confidence
-        )
+        return _of_class(evidence, metric, mask, of, confidence=evidence.confidence)
     level = 1 - (1 - evidence.confidence) / len(names)
     shares = {
-        name: _share(evidence, mask, counted(evidence, place), f" for class `{name}`", confidence=level)
-        for place, name in enumerate(names)
+        name: _of_class(evidence, metric, mask, place, confidence=level) for place, name in enumerate(names)
     }
-    seen = macro(shares, rows=int(mask.sum()))
+    return _macro(evidence, shares, mask)
+
+
+def _of_class(evidence: Evidence, metric: str, mask: Mask, of: int, *, confidence: float) -> Measured:
+    counted, name = _PER_CLASS[metric](evidence, of), evidence.rule.classes[of]
+    share = _share(evidence, mask, counted, f" for class `{name}`", confidence=confidence)
+    return reshaped(share, f1_of) if metric == "f1" and isinstance(share, Measurement) else share
+
+
+def _macro(evidence: Evidence, each: Mapping[str, Measured], mask: Mask) -> Measured:
+    seen = macro(each, rows=int(mask.sum()))
     return seen if isinstance(seen, Unmeasured) else replace(seen, confidence=evidence.confidence)
 
 
@@ -208,17 +251,37 @@ def _squared_errors(evidence: Evidence) -> tuple[Floats, float]:
 
 
 def cost_range(evidence: Evidence) -> Scale | None:
-    """The least and the most that one decision can cost; None where a column decides that or nothing costs anything."""
+    """The least and the most that one decision can cost; None where nobody can say or nothing costs anything.
+
+    A price that reads columns is bounded by the contract's `min` and `max` of each; not where one of
+    them has none, or a row lies outside all the same.
+    """
     rule = evidence.rule
     if not rule.task.has_classes:
         return None
-    said = [entry.cost for entry in rule.costs.entries] + [rule.costs.otherwise]
-    said += [rule.abstain.cost] if rule.abstain is not None else []
-    if any(parse(one).columns for one in said):
+    cells = [*prices_of(rule.costs, actions=rule.actions, classes=rule.classes).values()]
+    prices = [parse("0") if cell is None else cell for cell in cells]
+    prices += [parse(rule.abstain.cost)] if rule.abstain is not None else []
+    columns = _stated(evidence, {name for price in prices for name in price.columns})
+    found = [range_of(price, columns) for price in prices]
+    known = [one for one in found if one is not None]
+    if len(known) < len(found):
         return None
-    tensor = cost_tensor(rule.costs, actions=rule.actions, classes=rule.classes, columns={}, rows=1)
-    costs = [*tensor.ravel().tolist()]
-    if rule.abstain is not None:
-        costs.append(float(np.asarray(parse(rule.abstain.cost).evaluate({}, rows=1), dtype=np.float64)[0]))
-    low, high = min(costs), max(costs)
-    return Scale(low=low, high=high) if low < high else None
+    low, high = min(one[0] for one in known), max(one[1] for one in known)
+    if low == high:
+        return None
+    # A row's own price may be rounded another way than the range was.
+    slack = 1e-9 * (high - low) if columns else 0.0
+    return Scale(low=low - slack if low else low, high=high + slack)
+
+
+def _stated(evidence: Evidence, names: set[str]) -> dict[str, Range]:
+    """The range of each of the columns *names* whose `min` and `max` the contract states and the rows keep to."""
+    data, found = evidence.contract.data, {}
+    for terms in data.decisions.fields if data is not None else ():
+        if terms.name not in names or terms.minimum is None or terms.maximum is None:
+            continue
+        values = numbers(evidence.columns[terms.name])
+        if not ((values < terms.minimum) | (values > terms.maximum)).any():
+            found[terms.name] = (float(terms.minimum), float(terms.maximum))
+    return found
