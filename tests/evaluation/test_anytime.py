@@ -12,9 +12,10 @@ from geartrain.domain.clause import Clause, Comparison
 from geartrain.domain.contract import DataTerms, FieldTerms, FieldType, SourceKind, SourceTerms
 from geartrain.domain.finding import Guarantee
 from geartrain.domain.roles import Role
-from geartrain.evaluation.anytime import at_all_times, cost_range
+from geartrain.evaluation.anytime import at_all_times
 from geartrain.evaluation.evidence import Unmeasured
 from geartrain.evaluation.metrics import measure
+from geartrain.evaluation.prices import price_range
 from geartrain.stats.bounded import ConfidenceSequence, Scale, extend, over_time
 from geartrain.stats.bounded_pairs import auc_over_time, calibration_over_time
 
@@ -204,7 +205,7 @@ def test_a_cost_that_reads_a_column_is_bounded_by_what_the_contract_states_of_it
     amount = np.random.default_rng(2).exponential(80.0, size=1000)
     evidence = build.binary(said, truth, columns={"amount": amount}, contract=_priced(build))
 
-    scale = cost_range(evidence)
+    scale = price_range(evidence.contract, evidence.rule, evidence.columns)
     seen = at_all_times(evidence, _clause("expected_cost"))
     fraction = at_all_times(evidence, _clause("expected_cost", relative_to="always-follow-up"))
 
@@ -240,4 +241,5 @@ def test_a_cost_without_a_stated_bound_has_no_form_for_all_times(build):
 def test_prices_without_columns_keep_their_range(build):
     """The contract's own numbers, and nothing beside them."""
     said, truth, _ = _stream(1)
-    assert cost_range(build.binary(said, truth)) == Scale(low=0.0, high=50.0)
+    evidence = build.binary(said, truth)
+    assert price_range(evidence.contract, evidence.rule, {}) == Scale(low=0.0, high=50.0)

@@ -18,9 +18,6 @@ from dataclasses import replace
 import numpy as np
 
 from geartrain.domain.clause import Clause
-from geartrain.domain.columns import numbers
-from geartrain.domain.expression import parse
-from geartrain.domain.expression_range import Range, range_of
 from geartrain.domain.finding import Guarantee, Measurement
 from geartrain.domain.prediction import Floats
 from geartrain.domain.task import Task
@@ -41,6 +38,7 @@ from geartrain.evaluation.action_metrics import (
 from geartrain.evaluation.baselines import ALWAYS, baseline_costs
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.evaluation.fairness import COST_PARITY, fairness
+from geartrain.evaluation.prices import price_range
 from geartrain.evaluation.score_metrics import confidence_and_truth, turning_rows
 from geartrain.stats.bounded import Scale, over_time
 from geartrain.stats.bounded_pairs import (
@@ -51,7 +49,7 @@ from geartrain.stats.bounded_pairs import (
     ratio_over_time,
 )
 from geartrain.stats.calibration import LOG_FLOOR, log_losses
-from geartrain.stats.deciding import ABSTAINED, prices_of
+from geartrain.stats.deciding import ABSTAINED
 
 #: Shares among the rows of one class, or decided for it.
 _PER_CLASS: Mapping[str, Callable[[Evidence, int], Counted]] = {
@@ -85,7 +83,7 @@ def at_all_times(evidence: Evidence, clause: Clause) -> Measured | None:
 
 def _against(evidence: Evidence, clause: Clause, mask: Mask) -> Measured | None:
     """The cost as a fraction of a baseline's that decides each row without a look at other rows' labels."""
-    name, scale = clause.relative_to or "", cost_range(evidence)
+    name, scale = clause.relative_to or "", price_range(evidence.contract, evidence.rule, evidence.columns)
     own = any(one.name == name and one.rule is not None for one in evidence.contract.baselines)
     if clause.metric not in _COSTS or scale is None or not (own or name.startswith(ALWAYS)):
         return None
@@ -152,7 +150,11 @@ def _calibration(evidence: Evidence, mask: Mask, parameters: Parameters) -> Meas
 
 
 def _gap(evidence: Evidence, definition: str, mask: Mask, parameters: Parameters) -> Measured | None:
-    scale = cost_range(evidence) if definition == COST_PARITY else Scale()
+    scale = (
+        price_range(evidence.contract, evidence.rule, evidence.columns)
+        if definition == COST_PARITY
+        else Scale()
+    )
     return None if scale is None else fairness(evidence, definition, mask, parameters, scale=scale)
 
 
@@ -226,7 +228,7 @@ def _share(evidence: Evidence, mask: Mask, counted: Counted, of: str = "", *, co
 
 
 def _cost(evidence: Evidence, mask: Mask, *, times: float) -> Measured | None:
-    scale = cost_range(evidence)
+    scale = price_range(evidence.contract, evidence.rule, evidence.columns)
     if scale is None:
         return None
     seen = _bounded(evidence.costs[mask & np.isfinite(evidence.costs)], evidence, scale)
@@ -248,40 +250,3 @@ def _squared_errors(evidence: Evidence) -> tuple[Floats, float]:
     if evidence.rule.task is Task.BINARY:
         return (values[:, 1] - came[:, 1]) ** 2, 1.0
     return ((values - came) ** 2).sum(axis=1), 2.0
-
-
-def cost_range(evidence: Evidence) -> Scale | None:
-    """The least and the most that one decision can cost; None where nobody can say or nothing costs anything.
-
-    A price that reads columns is bounded by the contract's `min` and `max` of each; not where one of
-    them has none, or a row lies outside all the same.
-    """
-    rule = evidence.rule
-    if not rule.task.has_classes:
-        return None
-    cells = [*prices_of(rule.costs, actions=rule.actions, classes=rule.classes).values()]
-    prices = [parse("0") if cell is None else cell for cell in cells]
-    prices += [parse(rule.abstain.cost)] if rule.abstain is not None else []
-    columns = _stated(evidence, {name for price in prices for name in price.columns})
-    found = [range_of(price, columns) for price in prices]
-    known = [one for one in found if one is not None]
-    if len(known) < len(found):
-        return None
-    low, high = min(one[0] for one in known), max(one[1] for one in known)
-    if low == high:
-        return None
-    # A row's own price may be rounded another way than the range was.
-    slack = 1e-9 * (high - low) if columns else 0.0
-    return Scale(low=low - slack if low else low, high=high + slack)
-
-
-def _stated(evidence: Evidence, names: set[str]) -> dict[str, Range]:
-    """The range of each of the columns *names* whose `min` and `max` the contract states and the rows keep to."""
-    data, found = evidence.contract.data, {}
-    for terms in data.decisions.fields if data is not None else ():
-        if terms.name not in names or terms.minimum is None or terms.maximum is None:
-            continue
-        values = numbers(evidence.columns[terms.name])
-        if not ((values < terms.minimum) | (values > terms.maximum)).any():
-            found[terms.name] = (float(terms.minimum), float(terms.maximum))
-    return found
