@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 #: Each row's bin or category, in its order; `NOTHING` where it has no value.
 Codes = NDArray[np.int16]
 NOTHING = -1
+#: Rows that are worth this much are nearly independent.
+STEPPED = 0.75
+#: The share of rows on either side of a step that may belong to the other one.
+_NEAR = 0.02
 #: A rarer category is not asked alone: its few rows say nothing of their order.
 _RARE = 0.05
 
@@ -36,28 +40,50 @@ def worths(reference: Profile, codes: Mapping[str, Codes]) -> dict[str, float]:
     """How many independent rows one row of a window is worth, for each hypothesis of `drift.drift` about it, in (0, 1].
 
     For a column of numbers the least of what its ranks and their distances from the middle are worth: which
-    side of the middle, and how far out. For categories the least over those with 5 % of the rows. By
-    `distance.effective_share`, so 1 where nothing shows. It errs on the side of fewer rows: the bins' counts
-    are treated as if all of them moved as slowly as the slowest one, and a column with a daily course as if days were drawn.
+    side of the middle, and how far out. For categories the least over those with 5 % of the rows. 1 where nothing
+    shows, and where all that shows is one step: a change is no likeness, and must not hide itself. It errs on the side
+    of fewer rows: the bins' counts are treated as if all of them moved as slowly as the slowest one, and a column with a
+    daily course as if days were drawn.
     """
     found: dict[str, float] = {}
     for number in reference.numbers:
         seen = codes[number.name]
         known = seen[seen != NOTHING].astype(np.float64)
         middle = float(np.median(known)) if known.size else 0.0
-        found[f"drift:{number.name}"] = min(effective_share(known), effective_share(np.abs(known - middle)))
-        found[f"nulls:{number.name}"] = effective_share((seen == NOTHING).astype(np.float64))
+        found[f"drift:{number.name}"] = min(worth(known), worth(np.abs(known - middle)))
+        found[f"nulls:{number.name}"] = worth((seen == NOTHING).astype(np.float64))
     for category in reference.categories:
         seen = codes[category.name]
         known = seen[seen != NOTHING]
         counts = np.bincount(known, minlength=1)
         common = np.flatnonzero(counts >= _RARE * max(1, known.size))
-        each = [effective_share((known == code).astype(np.float64)) for code in common]
+        each = [worth((known == code).astype(np.float64)) for code in common]
         found[f"drift:{category.name}"] = min(each, default=1.0)
-        found[f"nulls:{category.name}"] = effective_share((seen == NOTHING).astype(np.float64))
+        found[f"nulls:{category.name}"] = worth((seen == NOTHING).astype(np.float64))
         unseen = (known == len(category.names)).astype(np.float64)
-        found[f"categories:{category.name}"] = effective_share(unseen)
+        found[f"categories:{category.name}"] = worth(unseen)
     return found
+
+
+def worth(values: NDArray[np.float64]) -> float:
+    """How many independent rows one of *values*, shape (n,) in their order, is worth, in (0, 1].
+
+    `distance.effective_share`; but where the rows on either side of the likeliest step (the largest sum of distances
+    from the mean) are nearly independent among themselves, it is theirs.
+
+    >>> chance = np.random.default_rng(1)
+    >>> worth(chance.normal(size=1000) + np.repeat([0.0, 2.0], 500)) > STEPPED
+    True
+    """
+    whole = effective_share(values)
+    if whole > STEPPED:
+        return whole
+    risen = np.cumsum(values - values.mean())
+    step = int(np.argmax(np.abs(risen[:-1]))) + 1
+    # Where it lies is known to a few rows only, and those would look like a step of their own.
+    near = round(_NEAR * len(values))
+    beside = min(effective_share(values[: max(0, step - near)]), effective_share(values[step + near :]))
+    return beside if beside > STEPPED else whole
 
 
 def _bins(column: NumberColumn, rows: pl.DataFrame) -> Codes:
