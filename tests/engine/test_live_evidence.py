@@ -135,13 +135,15 @@ def test_too_few_truths_are_said_for_each_clause(memory):
         ("expected_cost", "today", Guarantee.AT_ALL_TIMES),
         ("auc", None, Guarantee.AT_ALL_TIMES),
         ("expected_cost", "most-frequent", Guarantee.ONE_LOOK),
-        ("f1", None, Guarantee.ONE_LOOK),
+        ("f1", None, Guarantee.AT_ALL_TIMES),
+        ("log_loss", None, Guarantee.AT_ALL_TIMES),
+        ("average_precision", None, Guarantee.ONE_LOOK),
         ("calibration_error", None, Guarantee.AT_ALL_TIMES),
-        ("calibration_at_threshold", None, Guarantee.ONE_LOOK),
+        ("calibration_at_threshold", None, Guarantee.AT_ALL_TIMES),
     ],
 )
 def test_what_has_a_form_for_all_times_has_it(metric, relative_to, looks):
-    """A fixed baseline and an AUC by pairs; a baseline that learns, F1 and calibration at the threshold are of one look, and say so."""
+    """Of a fixed baseline, by pairs, F1 and calibration; a baseline that learns and average precision are of one look, and say so."""
     today = Baseline(name="today", rule="true", action="no")
     contract = replace(_contract(Task.BINARY), baselines=(today,))
     rule = rule_of(contract, ("no", "yes"))

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
+import polars as pl
+import pytest
+from scipy.signal import lfilter
+
 from geartrain.domain.contract import Cause, Contract, DecisionTerms, ProductTerms
 from geartrain.domain.events import IncidentOpened, IncidentUpdated
 from geartrain.domain.incident import FirstAction, Incident, Signal
@@ -12,7 +17,8 @@ from geartrain.domain.roles import Role
 from geartrain.domain.task import Task
 from geartrain.engine.telling import told_event
 from geartrain.engine.timeline import timeline_of
-from geartrain.engine.watching import open_incidents, write_down
+from geartrain.engine.watching import begin_watch, open_incidents, write_down
+from geartrain.monitoring.profile import build
 from geartrain.monitoring.triage import Triage
 
 CONTRACT = Contract(
@@ -71,3 +77,28 @@ def test_an_incident_that_turns_out_to_be_another_s_calls_that_owner_and_the_tim
     ]
     assert told_event(history[1].event).startswith("concept, not population: it drifts")
     assert open_incidents(workspace, "shop") == (later,)
+
+
+@pytest.mark.parametrize(
+    ("slow", "moves", "rings"), [(True, False, False), (False, False, False), (False, True, True)]
+)
+def test_a_slow_column_does_not_cry_wolf_and_a_real_change_is_heard(now, slow, moves, rings):
+    """Six windows of 1,000 rows, each in four parts: a column that wanders slowly is no drift, half a spread of a quick one is."""
+    chance = np.random.default_rng(3)
+    values = (
+        lfilter([1], [1, -0.97], chance.normal(size=8500) * 0.243)[500:] if slow else chance.normal(size=8000)
+    )
+    values[4000:] += 0.5 * moves
+    reference = build(pl.DataFrame({"x": values[:2000]}).to_arrow())
+    watch = begin_watch(
+        CONTRACT, reference, reference_costs=np.zeros(0), decisions_per_day=100.0, started=now, replaced=False
+    )
+    length, heard = timedelta(seconds=watch.terms.window_s), set()
+    for place, part in enumerate(values[2000:].reshape(24, 250)):
+        watch.saw(pl.DataFrame({"x": part}), since=now + length * (place // 4))
+        if place % 4 == 3:
+            found = watch.signals(now=now + length * (place // 4 + 1), arrivals=(), labels=None)
+            heard |= {one.about for one in found if one.kind == "drift"}
+
+    assert heard == ({"x"} if rings else set())
+    assert watch.codes == []

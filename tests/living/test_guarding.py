@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from geartrain.domain.clause import Clause, Comparison, Stage
 from geartrain.domain.contract import Contract, DecisionTerms, ProductTerms, ReleaseTerms
-from geartrain.domain.events import RolledBack, StageEntered
+from geartrain.domain.events import ReleaseProposed, RolledBack, StageEntered
 from geartrain.domain.finding import Guarantee, Measurement, Status, judge
 from geartrain.domain.prediction import Outcome
 from geartrain.domain.release import ReleaseStage
 from geartrain.domain.roles import Role
 from geartrain.domain.task import Task
 from geartrain.engine import releasing
+from geartrain.engine.canary_live import may_stop, noted_arms
 from geartrain.engine.guarding import breaking
 from geartrain.engine.monitoring_live import watch_live
 from geartrain.serving.lanes import Ask, answer, decide_in_shadow
@@ -306,3 +308,80 @@ def test_only_a_statement_for_all_times_about_the_release_stops_it(path, changed
     found = (judge(clause, seen, stage=Stage.LIVE, now=datetime(2026, 3, 1, tzinfo=UTC)),)
     assert breaking(contract, found) == (found if stops else ())
     assert breaking(replace(contract, release=ReleaseTerms()), found) == ()
+
+
+def dearer_canary(living, the_shop, *, retrained):
+    """The second release is in a canary on half of the keys and shows everybody the offer; nobody buys."""
+    if retrained:
+        known = the_shop.workspace().releases(NAME).record(the_shop.second).release
+        event = ReleaseProposed(id=the_shop.second, release=known, retrained=True)
+        the_shop.workspace().record(NAME, [event], now=now())
+    tell(living, ask(living, visits("before")), "no")
+    enter(the_shop, ReleaseStage.CANARY, 0.5)
+    living.look()
+    canary = living.host.lane(NAME).canary
+    living.host.set_canary(NAME, showing(canary), share=0.5)
+    decisions = ask(living, visits("v", devices=("phone",)))
+    assert {one.action for one in decisions if one.release == the_shop.second} == {"show"}
+    assert {one.action for one in decisions if one.release == the_shop.first} == {"hide"}
+    tell(living, decisions, "no")
+
+
+def showing(served):
+    """The same release with a model that is sure of everybody."""
+
+    def predict(matrix):
+        told = served.predict(matrix)
+        return replace(told, values=np.tile([0.01, 0.99], (len(told.values), 1)))
+
+    return replace(served, predict=predict)
+
+
+def test_a_retrained_canary_that_decides_dearer_on_its_keys_is_aborted(living, the_shop):
+    """Each of its decisions cost 1, those of the champion on the other keys nothing; the ledger and the room have both figures."""
+    dearer_canary(living, the_shop, retrained=True)
+
+    found = look(the_shop)
+
+    entered = last(the_shop, StageEntered)
+    assert (entered.event.release, entered.event.stage) == (the_shop.second, ReleaseStage.ABORTED)
+    assert entered.actor == "geartrain"
+    assert "it decides dearer than the champion: a decision cost 1 (" in entered.event.reason
+    assert "the champion's 0 (" in entered.event.reason
+    assert "at all times at once" in entered.event.reason
+    assert found.arms.split.is_dearer
+    assert found.arms.split.canary.rows + found.arms.split.champion.rows == ROWS
+    told = noted_arms(the_shop.workspace(), NAME, the_shop.second)
+    assert (told["canary"]["value"], told["champion"]["value"]) == (pytest.approx(1.0), 0.0)
+    assert answers_by(living, the_shop.first)
+
+    assert look(the_shop).arms is None
+    assert noted_arms(the_shop.workspace(), NAME, the_shop.second) is None
+
+
+def test_a_canary_of_people_that_decides_dearer_is_theirs_to_end(living, the_shop):
+    """They may have signed what it costs: it goes on, and they are told. A clause on cost in `abort_on` would end it."""
+    dearer_canary(living, the_shop, retrained=False)
+
+    found = look(the_shop)
+
+    assert found.stopped == ()
+    assert any("which people began, although it decides dearer" in one for one in found.missing)
+    record = releasing.releases(the_shop.workspace(), NAME).record(the_shop.second)
+    assert record.stage is ReleaseStage.CANARY
+    contract = the_shop.product.contract
+    terms = replace(contract.release, abort_on=("success.expected_cost",))
+    assert (may_stop(contract, record), may_stop(replace(contract, release=terms), record)) == (False, True)
+
+
+def test_a_canary_that_decides_alike_goes_on(living, the_shop):
+    """Nothing is proven on 300 visits that both decide the same way."""
+    tell(living, ask(living, visits("before")), "no")
+    enter(the_shop, ReleaseStage.CANARY, 0.5)
+    living.look()
+    tell(living, ask(living, visits("v", devices=("phone", "desk"))), "no")
+
+    found = look(the_shop)
+
+    assert found.stopped == ()
+    assert "neither is proven dearer" in found.arms.reason

@@ -11,7 +11,7 @@ import pytest
 from geartrain.domain.contract import Cause
 from geartrain.domain.incident import Signal
 from geartrain.monitoring.triage import triage
-from geartrain.monitoring.unlike import SCORE, UNLIKE, supporting, unlike
+from geartrain.monitoring.unlike import EPOCH, SCORE, UNLIKE, supporting, unlike
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -24,7 +24,13 @@ def times(rows, *, days=10):
 
 def seen(live, reference, *, alpha=0.01, seed=0, at_us=None):
     rows = len(next(iter(live.values())))
-    return unlike(live, reference, times(rows) if at_us is None else at_us, now=NOW, alpha=alpha, seed=seed)
+    at_us = times(rows) if at_us is None else at_us
+    return unlike(among(live), reference, at_us, now=NOW, alpha=alpha, seed=seed)
+
+
+def among(live):
+    """The columns of *live* at some rows' places."""
+    return lambda places: {name: values[places] for name, values in live.items()}
 
 
 @pytest.mark.parametrize("kind", ["twins", "opposites", "independent"])
@@ -109,10 +115,9 @@ def test_a_later_look_in_the_same_day_says_the_same():
     values, at_us = chance.normal(size=1200), times(1200, days=6)
     more = np.concatenate([at_us, round(NOW.timestamp() * 1e6) + np.arange(50) * 10_000_000])
 
-    first = unlike({"x": values}, {}, at_us, now=NOW, alpha=0.01)
-    later = unlike(
-        {"x": np.append(values, np.full(50, 9.0))}, {}, more, now=NOW + timedelta(hours=3), alpha=0.01
-    )
+    first = unlike(among({"x": values}), {}, at_us, now=NOW, alpha=0.01)
+    longer = {"x": np.append(values, np.full(50, 9.0))}
+    later = unlike(among(longer), {}, more, now=NOW + timedelta(hours=3), alpha=0.01)
 
     assert (later.rows, later.columns) == (first.rows, first.columns)
 
@@ -120,10 +125,20 @@ def test_a_later_look_in_the_same_day_says_the_same():
 def test_too_little_and_too_much_are_said():
     """Before a hundred rows of whole days there is a reason, and so there is for a thousand pixels."""
     assert "at least 100 are needed" in seen({"x": np.zeros(50)}, {}).reason
-    assert (
-        "too many"
-        in unlike({str(one): np.zeros(200) for one in range(300)}, {}, times(200), now=NOW, alpha=0.01).reason
-    )
+    assert "too many" in seen({str(one): np.zeros(200) for one in range(300)}, {}).reason
+
+
+def test_only_rows_that_are_compared_are_read():
+    """Of a log of 30,000 rows the last two epochs, once: whoever encodes rows need not encode the others."""
+    asked = []
+
+    def read(places):
+        asked.append(len(places))
+        return {"x": np.zeros(len(places))}
+
+    found = unlike(read, {}, times(30_000), now=NOW, alpha=0.01)
+
+    assert asked == [found.rows] == [2 * EPOCH]
 
 
 def test_it_joins_an_incident_and_opens_none(contract):

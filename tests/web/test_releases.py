@@ -3,12 +3,16 @@
 from datetime import timedelta
 from html import unescape
 
+import numpy as np
 import pytest
 
 from geartrain.domain.events import RolledBack, SignedOff, StageEntered, Waived
 from geartrain.domain.release import ReleaseStage
 from geartrain.domain.roles import Role
+from geartrain.engine.canary_live import Arms, note_arms
 from geartrain.release import conditions
+from geartrain.retraining.split import split_of
+from geartrain.stats.bounded import Scale
 
 AT = "/products/shop/releases"
 
@@ -163,3 +167,34 @@ def test_closed_gates_are_told_in_words_where_people_sign(team, candidate, monke
         assert one["words"] in page
         assert one["sentence"] != one["path"]
     assert one["status"] in {"unproven", "not measured", "broken"}
+
+
+def test_a_canary_stands_beside_what_is_live_on_the_keys_of_each(team, candidate):
+    """What decisions cost in both arms, with intervals, and what is proven; a release that is in no canary shows none."""
+    state = team.workspace.releases("shop")
+    browser = team.signed_in("Visitor Vera")
+    assert browser.twin(f"{AT}/{candidate}")["arms_at"] is None
+    chance = np.random.default_rng(1)
+    mine = chance.uniform(size=1500) < 0.2
+    split = split_of(np.where(mine, 1.0, 0.25), mine, np.full(1500, 0.2), scale=Scale(high=3.0))
+    entered = state.record(candidate).entered_at
+    canary = StageEntered(
+        product="shop", release=candidate, stage=ReleaseStage.CANARY, share=0.2, approved_by=()
+    )
+    team.workspace.record("shop", [canary], now=entered + timedelta(days=1))
+    note_arms(
+        team.workspace,
+        "shop",
+        Arms(release=candidate, seen_at=entered + timedelta(days=2), split=split, reason=split.reason),
+    )
+
+    view, page = browser.twin(f"{AT}/{candidate}"), unescape(browser.page(f"{AT}/{candidate}"))
+
+    assert [(one["name"], one["keys"]) for one in view["arms"]] == [
+        ("this release", int(mine.sum())),
+        ("what is live", int((~mine).sum())),
+    ]
+    assert [one["value"] for one in view["arms"]] == pytest.approx([1.0, 0.25])
+    assert "Beside what is live, on the keys of each" in page
+    assert "proven dearer" in page
+    assert browser.twin(f"{AT}/{state.champion}")["arms"] == []

@@ -53,6 +53,7 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
         *_without_labels(found),
         *_estimated(found),
         *_rivals(found.course),
+        *([f"canary {short(found.arms.release)}: {found.arms.reason}"] if found.arms else []),
     ]
     fresh = {one.id for one in found.opened}
     for incident in found.open:
@@ -79,6 +80,7 @@ def monitor(workspace: Path | None, folder: Path, now: datetime | None) -> Answe
             "cautions": found.cautions,
             "stopped": found.stopped,
             "beside": found.beside,
+            "arms": found.arms,
             "findings": found.findings,
             "signals": found.signals,
             "unlike": found.unlike,

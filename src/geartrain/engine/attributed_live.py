@@ -6,10 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from geartrain.engine.decided import features_of
 from geartrain.engine.plausible_live import block_of, contributions_of
+from geartrain.engine.seen_features import matrix_seen
 from geartrain.evaluation.model_view import MISSING_SUFFIX
-from geartrain.features.encoding import encode
 from geartrain.monitoring.adapting import Reference
 from geartrain.monitoring.attributing import Attribution, attribution, shares_of
 from geartrain.ports.lake import EVENT_TIME
@@ -38,14 +37,12 @@ def attributed_live(
     if block.number == 0:
         return Attribution(reason=f"{log.height} decisions are no complete block yet")
     rows = log[block.first : block.last]
-    features = features_of(rows)
-    wanted = {feature.name for feature in loaded.encoding.feature_set.features}
-    if not wanted <= set(features.columns):
-        return Attribution(reason="the log lacks features of this release")
+    matrix = matrix_seen(loaded, rows)
+    if isinstance(matrix, str):
+        return Attribution(reason=matrix)
     explain = contributions_of(TreeModel(loaded.native.decode()))
     names = tuple(dict.fromkeys(one.removesuffix(MISSING_SUFFIX) for one in loaded.encoding.columns))
     groups = np.array([names.index(one.removesuffix(MISSING_SUFFIX)) for one in loaded.encoding.columns])
-    matrix = encode(loaded.encoding, features)
     return attribution(
         shares_of(explain(matrix[_drawn(len(matrix), block.number)]), groups),
         shares_of(explain(reference.matrix[_drawn(len(reference.matrix), 0)]), groups),

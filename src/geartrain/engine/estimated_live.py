@@ -12,12 +12,12 @@ from geartrain.domain.clause import Clause, Stage
 from geartrain.domain.contract import Contract, MonitoringTerms
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
-from geartrain.engine.decided import acted_of, features_of, rows_as_decided, truth_of
+from geartrain.engine.decided import acted_of, rows_as_decided, truth_of
 from geartrain.engine.label_requests import LabelRequest, latest_request
 from geartrain.engine.live_evidence import said_of
 from geartrain.engine.requested_truth import requested_sample
+from geartrain.engine.seen_features import matrix_seen
 from geartrain.engine.workspace import Workspace
-from geartrain.features.encoding import encode
 from geartrain.monitoring.adapting import Adapted, Reference, adapt
 from geartrain.monitoring.estimating import (
     Estimated,
@@ -152,11 +152,9 @@ def _adapted(
     positive: int | None,
     now: datetime,
 ) -> Adapted:
-    features = features_of(rows)
-    wanted = {one.name for one in loaded.encoding.feature_set.features}
-    if missing := sorted(wanted - set(features.columns)):
-        return Adapted(reason=f"the log does not hold what the model read: {', '.join(missing[:3])}")
-    matrix = encode(loaded.encoding, features)
+    matrix = matrix_seen(loaded, rows)
+    if isinstance(matrix, str):
+        return Adapted(reason=matrix)
     if isinstance(reference, str):
         own = _own_reference(
             loaded.rule, rows, told, matrix, now=now, delay_s=contract.decision.label_delay_s

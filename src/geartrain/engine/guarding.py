@@ -1,8 +1,9 @@
 """What must not go on is stopped: a rollout is aborted, a live release is taken back, with the reason in the ledger.
 
-Two things count. A clause that the contract names in `abort_on` is broken by a statement that holds
+Three things count. A clause that the contract names in `abort_on` is broken by a statement that holds
 however often one looks. Or the release's model fails (it raises, or answers with no number) on a larger
-share of its decisions than the one it stands beside or came after; that needs no clause.
+share of its decisions than the one it stands beside or came after; that needs no clause. Or a canary that a
+machine made is proven to decide dearer on its keys than the champion on the others.
 
 The machine takes one step back and no second one: a release that came back is left to people.
 """
@@ -23,8 +24,10 @@ from geartrain.domain.release import ReleaseStage
 from geartrain.engine import releasing
 from geartrain.engine.answered_live import judged_at_once, meant_for
 from geartrain.engine.bundles import load_bundle
+from geartrain.engine.canary_live import Arms, compare_arms, may_stop, note_arms
 from geartrain.engine.clause_alarms import SECTIONS
 from geartrain.engine.decided import decisions_of, features_of, rows_as_decided, with_truth
+from geartrain.engine.live_course import Standing
 from geartrain.engine.live_evidence import MAY_LOOK, epoch_of, judged_live
 from geartrain.engine.logbook import DECISIONS, SHADOWS
 from geartrain.engine.plausible_live import block_of, live_plausibility
@@ -44,37 +47,48 @@ class Guarded:
 
     Attributes:
         findings: What was found about the release in shadow or canary; empty where there is none.
+        arms: What decisions cost on the canary's keys and on the champion's; None without a canary.
     """
 
     stopped: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    arms: Arms | None = None
 
 
 def guard(
-    workspace: Workspace, contract: Contract, live: tuple[Finding, ...], *, release: str, now: datetime
+    workspace: Workspace, contract: Contract, live: tuple[Finding, ...], *, standing: Standing, now: datetime
 ) -> Guarded:
     """Judge the release in shadow or canary, and stop what must not go on.
 
-    *live* are the findings about *release*, the champion. Terms that are not the adopted
+    *live* are the findings about the champion, and *standing* is what was read of it. Terms that are not the adopted
     contract's stop nothing.
     """
     state = releasing.releases(workspace, contract.product.name)
     beside = state.record(state.challenger) if state.challenger else None
     found: tuple[Finding, ...] = ()
-    stopped, left = [], []
+    arms: Arms | None = None
+    release, stopped, left = standing.reign.release, [], []
     if beside is not None and beside.stage in IN_ROLLOUT:
         stage = Stage.SHADOW if beside.stage is ReleaseStage.SHADOW else Stage.CANARY
         try:
             found = _judged(workspace, contract, beside, stage=stage, now=now)
+            arms = compare_arms(workspace, contract, beside, standing, now=now)
         except BundleTampered as error:
             left.append(f"{short(beside.id)} is in {stage} and is not judged: {error.message}")
         if found:
             record_changed(workspace, contract, beside.id, stage, found, now=now)
+    note_arms(workspace, contract.product.name, arms)
     if contract_moved(state, contract, None):
-        return Guarded(findings=found, left=tuple(left))
+        return Guarded(findings=found, left=tuple(left), arms=arms)
     if beside is not None and beside.stage in IN_ROLLOUT:
         why = _why(contract, found) or _fails_beside(workspace, state, beside, contract, now=now)
+        if not why and arms is not None and arms.split is not None and arms.split.is_dearer:
+            dearer = f"it decides dearer than the champion: {arms.reason} [{MAY_LOOK}]"
+            if may_stop(contract, beside):
+                why = dearer
+            else:
+                left.append(f"{short(beside.id)} stays in its canary, which people began, although {dearer}")
         if why and _aborted(workspace, contract, beside.id, why, now=now):
             stopped.append(f"the rollout of {short(beside.id)} was aborted: {why}")
     target = way_back(state, contract)
@@ -85,7 +99,7 @@ def guard(
             left.append(f"{short(release)} stays live although {why}: {hindrance}")
         elif _taken_back(workspace, contract, release, target, why, now=now):
             stopped.append(f"{short(release)} was rolled back to {short(target)}: {why}")
-    return Guarded(stopped=tuple(stopped), left=tuple(left), findings=found)
+    return Guarded(stopped=tuple(stopped), left=tuple(left), findings=found, arms=arms)
 
 
 def breaking(contract: Contract, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

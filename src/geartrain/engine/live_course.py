@@ -305,7 +305,7 @@ def _contest(
     contest = Contest.begin(
         reference,
         horizon_rows=horizon,
-        margin=margin_of(terms, _occasion(workspace, product.name, record)),
+        margin=margin_of(terms, occasion_of(workspace, product.name, record)),
     )
     log = decisions_of(workspace, product.name, now=now, release=record.id, log=SHADOWS)
     log = log.filter(pl.col(ARRIVAL_TIME) >= record.proposed_at) if log.height else log
@@ -324,7 +324,7 @@ def _contest(
     return record.id, contest.took(champion=both["_ours"].to_numpy(), other=both["_theirs"].to_numpy())
 
 
-def _occasion(workspace: Workspace, product: str, record: ReleaseRecord) -> Occasion:
+def occasion_of(workspace: Workspace, product: str, record: ReleaseRecord) -> Occasion:
     """What asked for the retraining that made *record*'s release; an alarm where nobody can tell."""
     for recorded in reversed(workspace.history(product)):
         if isinstance(recorded.event, RetrainingStarted) and recorded.at <= record.proposed_at:

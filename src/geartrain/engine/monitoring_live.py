@@ -27,6 +27,7 @@ from geartrain.domain.incident import Incident, Signal
 from geartrain.domain.prediction import Floats
 from geartrain.engine.answered_live import judged_at_once, latencies_of
 from geartrain.engine.attributed_live import attributed_live
+from geartrain.engine.canary_live import Arms
 from geartrain.engine.clause_alarms import clause_signals
 from geartrain.engine.consistency import consistency_findings
 from geartrain.engine.decided import (
@@ -85,6 +86,7 @@ class Watched:
         open: All incidents that are open now.
         stopped: What this look stopped: a rollout that was aborted, a live release that was taken back.
         beside: What was found about the release in shadow or canary.
+        arms: What decisions cost on a canary's keys and on the champion's; None without a canary.
         course: What the log says of the champion's rivals; `geartrain retrain` acts on it.
         foreseen: What the decisions whose truth is not known are expected to cost, what each such number
             assumes, how it came out where the truth is known by now, and which labels would settle it.
@@ -107,6 +109,7 @@ class Watched:
     cautions: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     beside: tuple[Finding, ...] = ()
+    arms: Arms | None = None
     course: Course = field(default_factory=Course)
 
 
@@ -175,7 +178,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
     )
     findings = _all_findings(contract, (*live, *feeds), now=now)
     record_changed(workspace, contract, reign.release, Stage.LIVE, findings, now=now)
-    guarded = guard(workspace, contract, findings, release=reign.release, now=now)
+    guarded = guard(workspace, contract, findings, standing=standing, now=now)
     foreseen = estimated_live(
         workspace, contract, loaded, known, reference, window_s=watch.terms.window_s, now=now
     )
@@ -188,6 +191,7 @@ def watch_live(workspace: Workspace, product: Product, *, now: datetime) -> Watc
         cautions=watch.costs.cautions,
         stopped=guarded.stopped,
         beside=guarded.findings,
+        arms=guarded.arms,
         findings=findings,
         signals=signals,
         opened=seen.opened,

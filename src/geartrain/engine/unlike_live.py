@@ -6,13 +6,13 @@ from datetime import datetime
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from geartrain.domain.columns import microseconds_of
 from geartrain.domain.prediction import Floats
 from geartrain.domain.rule import DecisionRule
-from geartrain.engine.decided import features_of
 from geartrain.engine.live_evidence import said_of
-from geartrain.features.encoding import encode
+from geartrain.engine.seen_features import matrix_seen, not_logged
 from geartrain.monitoring.adapting import Reference
 from geartrain.monitoring.unlike import SCORE, Unlike, unlike
 from geartrain.ports.lake import ARRIVAL_TIME
@@ -35,19 +35,24 @@ def unlike_live(
     if log.height == 0:
         return Unlike(reason="no decision of the live release is in the log yet")
     rows = log.sort(ARRIVAL_TIME, "decision_id")
-    features = features_of(rows)
-    wanted = [feature.name for feature in loaded.encoding.feature_set.features]
-    if not set(wanted) <= set(features.columns):
-        return Unlike(reason="the log lacks features of this release")
+    if reason := not_logged(loaded, rows):
+        return Unlike(reason=reason)
     names = loaded.encoding.columns
-    matrix = encode(loaded.encoding, features).astype(np.float64)
+
+    def read(places: NDArray[np.int64]) -> dict[str, Floats]:
+        some = rows[places]
+        matrix = matrix_seen(loaded, some)
+        assert not isinstance(matrix, str)
+        columns = {name: matrix[:, place].astype(np.float64) for place, name in enumerate(names)}
+        return {**columns, SCORE: _scores(loaded.rule, some)}
+
     kept = (
         {}
         if isinstance(reference, str)
         else {name: reference.matrix[:, place].astype(np.float64) for place, name in enumerate(names)}
     )
     return unlike(
-        {**{name: matrix[:, place] for place, name in enumerate(names)}, SCORE: _scores(loaded.rule, rows)},
+        read,
         kept,
         microseconds_of(rows[ARRIVAL_TIME]).to_numpy().astype(np.int64),
         now=now,

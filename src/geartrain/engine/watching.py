@@ -36,6 +36,7 @@ from geartrain.monitoring.sketch import quantiles
 from geartrain.monitoring.slow import SlowMonitor, begin_slow, slow_signals, take_latencies
 from geartrain.monitoring.triage import CAUSES, Quiet, Side, SideChange, Triage, recaused, triage
 from geartrain.monitoring.triage import COST as COST_KINDS
+from geartrain.monitoring.worth import Codes, codes_of, worths
 
 #: What the cost monitor is about, in signals and incidents.
 COST = "expected_cost"
@@ -57,6 +58,7 @@ class Watch:
         slow: The pages on the latency clauses.
         changes: What changed on the model's side while it was live.
         latest: The profile of the last part of the window.
+        codes: Where the window's rows fall in the reference's bins, part by part, in their order.
         days: The medians of the number columns, part by part as rows came in.
     """
 
@@ -71,6 +73,7 @@ class Watch:
     window: Profile | None = None
     window_from: datetime | None = None
     latest: Profile | None = None
+    codes: list[dict[str, Codes]] = field(default_factory=list)
     slow: tuple[SlowMonitor, ...] = ()
     changes: tuple[SideChange, ...] = ()
     days: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(_recent))
@@ -81,13 +84,14 @@ class Watch:
         return self.contract.monitoring or MonitoringTerms()
 
     def saw(self, features: pl.DataFrame, *, since: datetime) -> None:
-        """Take the features of decisions that were made since *since*."""
+        """Take the features of decisions that were made since *since*, in the order in which they were made."""
         if features.height == 0:
             return
         part = observe(self.reference, features.to_arrow())
         for column in part.numbers:
             if column.known:
                 self.days[column.name].append(float(quantiles(column.sketch, np.array([0.5]))[0]))
+        self.codes.append(codes_of(self.reference, features))
         self.window = part if self.window is None else merge(self.window, part)
         thin = self.latest is not None and part.rows < FEWEST_TOLD
         self.latest = merge(self.latest, part) if thin and self.latest is not None else part
@@ -122,9 +126,10 @@ class Watch:
                 alpha=self.terms.false_alarm_alpha,
                 days={name: tuple(values) for name, values in self.days.items()},
                 latest=self.latest,
+                effective=self._worths(),
             )
             self.drift_state, self.drift_signals = found.state, found.signals
-            self.window, self.window_from, self.latest = None, None, None
+            self._open_window()
         return (
             *watch_feeds(self.contract, arrivals, labels=labels, now=now),
             *watch_refusals(refused, now=now),
@@ -133,6 +138,17 @@ class Watch:
             *skew,
             *slow_signals(self.slow),
         )
+
+    def _worths(self) -> dict[str, float]:
+        """How many independent rows one row of the window is worth, by hypothesis; parts follow each other."""
+        names = self.codes[0] if self.codes else ()
+        return worths(
+            self.reference, {name: np.concatenate([one[name] for one in self.codes]) for name in names}
+        )
+
+    def _open_window(self) -> None:
+        self.window, self.window_from, self.latest = None, None, None
+        self.codes = []
 
     def _cost_signals(self) -> tuple[Signal, ...]:
         """Costs are counted when their truth arrives; what cost more was decided the label delay before."""
@@ -202,7 +218,7 @@ class Watch:
         """Begin again after the cause was dealt with."""
         self.costs = losses.rearm(self.costs)
         self.drift_state, self.drift_signals = DriftState(), ()
-        self.window, self.window_from, self.latest = None, None, None
+        self._open_window()
 
     def findings(self, *, now: datetime) -> tuple[Finding, ...]:
         """The live clauses on cost, with an interval that may be read at any time."""

@@ -8,6 +8,7 @@ many there were, so that a model cannot buy recall by abstaining unseen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -67,7 +68,8 @@ def decided_right(evidence: Evidence) -> Counted:
     return ~abstained, _alike(evidence)[taken, evidence.truth]
 
 
-def _involved(evidence: Evidence, of: int) -> Counted:
+def involved(evidence: Evidence, of: int) -> Counted:
+    """Decided rows that are of the class or were decided for it, and those that are both."""
     taken, abstained = _taken(evidence)
     same = _alike(evidence)
     acted, meant = ~abstained & same[taken, of], ~abstained & same[evidence.truth, of]
@@ -95,8 +97,17 @@ def f1(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
     With J = TP / (TP + FP + FN), a share of the rows involved, F1 = 2 J / (1 + J); so the
     exact interval of J carries over.
     """
-    share = _per_class(evidence, mask, parameters, _involved, "decided row is of, or was decided for,")
-    return share if isinstance(share, Unmeasured) else _reshaped(share, lambda j: 2 * j / (1 + j))
+    share = _per_class(evidence, mask, parameters, involved, "decided row is of, or was decided for,")
+    return share if isinstance(share, Unmeasured) else reshaped(share, f1_of)
+
+
+def f1_of(share: float) -> float:
+    """F1 where *share* of the rows involved are hits.
+
+    >>> f1_of(0.5) == 2 * 3 / (2 * 3 + 2 + 1)
+    True
+    """
+    return 2 * share / (1 + share)
 
 
 def accuracy(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
@@ -119,7 +130,7 @@ def abstention_rate(evidence: Evidence, mask: Mask, parameters: Parameters) -> M
 def coverage(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
     """The share of rows that the model decides itself."""
     rate = abstention_rate(evidence, mask, parameters)
-    return rate if isinstance(rate, Unmeasured) else _reshaped(rate, lambda share: 1 - share)
+    return rate if isinstance(rate, Unmeasured) else reshaped(rate, lambda share: 1 - share)
 
 
 def _per_class(
@@ -189,18 +200,10 @@ def _share(evidence: Evidence, mask: Mask, counted: Counted, missing: str) -> Me
     )
 
 
-def _reshaped(share: Measurement, shape: Callable[[float], float]) -> Measurement:
-    ends = sorted((shape(share.low), shape(share.high)))
-    return Measurement(
-        value=shape(share.value),
-        low=ends[0],
-        high=ends[1],
-        confidence=share.confidence,
-        rows=share.rows,
-        relevant=share.relevant,
-        method=share.method + ", transformed",
-        note=share.note,
-    )
+def reshaped(share: Measurement, shape: Callable[[float], float]) -> Measurement:
+    """*share* seen through a monotone *shape*: the interval holds whenever that of the share does."""
+    low, high = sorted((shape(share.low), shape(share.high)))
+    return replace(share, value=shape(share.value), low=low, high=high, method=share.method + ", transformed")
 
 
 def _no_classes(evidence: Evidence) -> Unmeasured:

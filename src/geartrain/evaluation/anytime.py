@@ -4,19 +4,20 @@ A live clause is looked at every day. An interval for one look would then be wro
 then, and a promise would be called broken that is not. Rates, Brier scores, costs whose range the
 contract fixes and gaps between groups are means of bounded values, which have confidence sequences
 (Waudby-Smith and Ramdas 2023): all their intervals hold together. So do a cost as a fraction of a fixed
-baseline's and an AUC, by pairs, and a calibration error in fixed bins. F1, the calibration at a threshold,
-baselines that learn and costs that read columns keep the interval of one look.
+baseline's and an AUC, by pairs, and calibration, in fixed bins or among rows that were near a threshold when they
+came. F1 is a share of the rows involved, seen through a curve. Baselines that learn, averages of precision,
+errors of numbers and costs that read a column without bounds keep the interval of one look.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from geartrain.domain.clause import Clause
-from geartrain.domain.expression import parse
 from geartrain.domain.finding import Guarantee, Measurement
 from geartrain.domain.prediction import Floats
 from geartrain.domain.task import Task
@@ -25,30 +26,37 @@ from geartrain.evaluation.action_metrics import (
     Counted,
     Parameters,
     decided_right,
+    f1_of,
+    involved,
     macro,
     named_class,
     precise,
     recalled,
+    reshaped,
     spared,
 )
 from geartrain.evaluation.baselines import ALWAYS, baseline_costs
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
-from geartrain.evaluation.fairness import CALIBRATION, COST_PARITY, fairness
-from geartrain.evaluation.score_metrics import confidence_and_truth
+from geartrain.evaluation.fairness import COST_PARITY, fairness
+from geartrain.evaluation.prices import price_range
+from geartrain.evaluation.score_metrics import confidence_and_truth, turning_rows
 from geartrain.stats.bounded import Scale, over_time
 from geartrain.stats.bounded_pairs import (
     CALIBRATION_BINS,
     auc_over_time,
+    calibration_at_over_time,
     calibration_over_time,
     ratio_over_time,
 )
-from geartrain.stats.deciding import ABSTAINED, cost_tensor
+from geartrain.stats.calibration import LOG_FLOOR, log_losses
+from geartrain.stats.deciding import ABSTAINED
 
 #: Shares among the rows of one class, or decided for it.
 _PER_CLASS: Mapping[str, Callable[[Evidence, int], Counted]] = {
     "recall": recalled,
     "specificity": spared,
     "precision": precise,
+    "f1": involved,
 }
 _COSTS = {"expected_cost": 1.0, "cost_per_1000": 1000.0}
 
@@ -75,7 +83,7 @@ def at_all_times(evidence: Evidence, clause: Clause) -> Measured | None:
 
 def _against(evidence: Evidence, clause: Clause, mask: Mask) -> Measured | None:
     """The cost as a fraction of a baseline's that decides each row without a look at other rows' labels."""
-    name, scale = clause.relative_to or "", cost_range(evidence)
+    name, scale = clause.relative_to or "", price_range(evidence.contract, evidence.rule, evidence.columns)
     own = any(one.name == name and one.rule is not None for one in evidence.contract.baselines)
     if clause.metric not in _COSTS or scale is None or not (own or name.startswith(ALWAYS)):
         return None
@@ -91,19 +99,42 @@ def _against(evidence: Evidence, clause: Clause, mask: Mask) -> Measured | None:
     )
 
 
-def _auc(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured | None:
-    """How well one class is told from the rest, where there are two or it is named."""
+def _auc(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    """How well one class is told from the rest; the mean over all of several, whose sequences divide alpha."""
     of = named_class(evidence, parameters)
-    place = evidence.positive if of is None and evidence.rule.task is Task.BINARY else of
-    if place is None or isinstance(place, Unmeasured):
-        return place
-    scores = evidence.predictions.values[mask, place]
-    seen = auc_over_time(scores, evidence.truth[mask] == place, confidence=evidence.confidence)
+    if isinstance(of, Unmeasured):
+        return of
+    if of is not None:
+        return _ranked(evidence, mask, of, confidence=evidence.confidence)
+    level = 1 - (1 - evidence.confidence) / len(evidence.rule.classes)
+    each = {
+        name: _ranked(evidence, mask, place, confidence=level)
+        for place, name in enumerate(evidence.rule.classes)
+    }
+    return _macro(evidence, each, mask)
+
+
+def _ranked(evidence: Evidence, mask: Mask, of: int, *, confidence: float) -> Measured:
+    scores, own = evidence.predictions.values[mask, of], evidence.truth[mask] == of
+    seen = auc_over_time(scores, own, confidence=confidence)
     return (
-        Unmeasured(reason="every row is of one kind, so none is ranked above another")
+        Unmeasured(reason=f"every row is, or none is, of class `{evidence.rule.classes[of]}`")
         if seen is None
         else seen
     )
+
+
+def _near_threshold(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
+    turning = turning_rows(evidence, mask, parameters)
+    if isinstance(turning, Unmeasured):
+        return turning
+    seen = calibration_at_over_time(
+        turning.said,
+        turning.came.astype(np.float64),
+        distance=np.abs(turning.said - turning.thresholds),
+        confidence=evidence.confidence,
+    )
+    return replace(seen, note=turning.with_lost(seen.note))
 
 
 def _calibration(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:
@@ -119,9 +150,11 @@ def _calibration(evidence: Evidence, mask: Mask, parameters: Parameters) -> Meas
 
 
 def _gap(evidence: Evidence, definition: str, mask: Mask, parameters: Parameters) -> Measured | None:
-    if definition == CALIBRATION:
-        return None
-    scale = cost_range(evidence) if definition == COST_PARITY else Scale()
+    scale = (
+        price_range(evidence.contract, evidence.rule, evidence.columns)
+        if definition == COST_PARITY
+        else Scale()
+    )
     return None if scale is None else fairness(evidence, definition, mask, parameters, scale=scale)
 
 
@@ -145,6 +178,11 @@ def _mean(evidence: Evidence, metric: str, mask: Mask, parameters: Parameters) -
             return _auc(evidence, mask, parameters)
         case "calibration_error":
             return _calibration(evidence, mask, parameters)
+        case "calibration_at_threshold":
+            return _near_threshold(evidence, mask, parameters)
+        case "log_loss":
+            losses = log_losses(evidence.predictions.values, evidence.truth)
+            return _bounded(losses[mask], evidence, Scale(high=1e-9 - math.log(LOG_FLOOR)))
         case "brier":
             errors, most = _squared_errors(evidence)
             return _bounded(errors[mask], evidence, Scale(high=most))
@@ -157,17 +195,24 @@ def _per_class(evidence: Evidence, metric: str, mask: Mask, parameters: Paramete
     of = named_class(evidence, parameters)
     if isinstance(of, Unmeasured):
         return of
-    counted, names = _PER_CLASS[metric], evidence.rule.classes
+    names = evidence.rule.classes
     if of is not None:
-        return _share(
-            evidence, mask, counted(evidence, of), f" for class `{names[of]}`", confidence=evidence.confidence
-        )
+        return _of_class(evidence, metric, mask, of, confidence=evidence.confidence)
     level = 1 - (1 - evidence.confidence) / len(names)
     shares = {
-        name: _share(evidence, mask, counted(evidence, place), f" for class `{name}`", confidence=level)
-        for place, name in enumerate(names)
+        name: _of_class(evidence, metric, mask, place, confidence=level) for place, name in enumerate(names)
     }
-    seen = macro(shares, rows=int(mask.sum()))
+    return _macro(evidence, shares, mask)
+
+
+def _of_class(evidence: Evidence, metric: str, mask: Mask, of: int, *, confidence: float) -> Measured:
+    counted, name = _PER_CLASS[metric](evidence, of), evidence.rule.classes[of]
+    share = _share(evidence, mask, counted, f" for class `{name}`", confidence=confidence)
+    return reshaped(share, f1_of) if metric == "f1" and isinstance(share, Measurement) else share
+
+
+def _macro(evidence: Evidence, each: Mapping[str, Measured], mask: Mask) -> Measured:
+    seen = macro(each, rows=int(mask.sum()))
     return seen if isinstance(seen, Unmeasured) else replace(seen, confidence=evidence.confidence)
 
 
@@ -183,7 +228,7 @@ def _share(evidence: Evidence, mask: Mask, counted: Counted, of: str = "", *, co
 
 
 def _cost(evidence: Evidence, mask: Mask, *, times: float) -> Measured | None:
-    scale = cost_range(evidence)
+    scale = price_range(evidence.contract, evidence.rule, evidence.columns)
     if scale is None:
         return None
     seen = _bounded(evidence.costs[mask & np.isfinite(evidence.costs)], evidence, scale)
@@ -205,20 +250,3 @@ def _squared_errors(evidence: Evidence) -> tuple[Floats, float]:
     if evidence.rule.task is Task.BINARY:
         return (values[:, 1] - came[:, 1]) ** 2, 1.0
     return ((values - came) ** 2).sum(axis=1), 2.0
-
-
-def cost_range(evidence: Evidence) -> Scale | None:
-    """The least and the most that one decision can cost; None where a column decides that or nothing costs anything."""
-    rule = evidence.rule
-    if not rule.task.has_classes:
-        return None
-    said = [entry.cost for entry in rule.costs.entries] + [rule.costs.otherwise]
-    said += [rule.abstain.cost] if rule.abstain is not None else []
-    if any(parse(one).columns for one in said):
-        return None
-    tensor = cost_tensor(rule.costs, actions=rule.actions, classes=rule.classes, columns={}, rows=1)
-    costs = [*tensor.ravel().tolist()]
-    if rule.abstain is not None:
-        costs.append(float(np.asarray(parse(rule.abstain.cost).evaluate({}, rows=1), dtype=np.float64)[0]))
-    low, high = min(costs), max(costs)
-    return Scale(low=low, high=high) if low < high else None

@@ -20,6 +20,7 @@ from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.evaluation.groups import SMALLEST_GROUP, alarmed, cost_of, labels_of, names_of, rate_of
 from geartrain.evaluation.score_metrics import confidence_and_truth
 from geartrain.stats.bounded import Scale, over_time
+from geartrain.stats.bounded_pairs import calibration_over_time
 from geartrain.stats.calibration import calibration_error
 from geartrain.stats.eprocess import restart_weight
 from geartrain.stats.gaps import alike, apart, difference, quotient
@@ -60,7 +61,7 @@ def fairness(
 
     With a *scale* (the range of one row's value) rows stand in the order in which their truth became known and
     the interval holds at all times at once: a confidence sequence a group, whose share of alpha follows from when
-    the group first appeared, so that groups may go on appearing. Calibration has no such form.
+    the group first appeared, so that groups may go on appearing.
     """
     if definition not in {COST_PARITY, CALIBRATION} and definition not in DEFINITIONS:
         return Unmeasured(reason=f"there is no definition of fairness `{definition}`")
@@ -85,10 +86,10 @@ def fairness(
     if len(judged) < 2:
         of = _named([f"{name} with {counts[name]}" for name in small]) or "none"
         return Unmeasured(reason=f"fewer than two groups have {smallest} rows that count (too small: {of})")
+    level_of = None if scale is None else _levels(evidence, labels, mask, len(questions))
     if definition == CALIBRATION:
-        seen = _calibration(evidence, mask, labels, judged, parameters)
+        seen = _calibration(evidence, mask, labels, judged, parameters, level_of)
     else:
-        level_of = None if scale is None else _levels(evidence, labels, mask, len(questions))
         rates = _Rates(evidence=evidence, definition=definition, scale=scale, level_of=level_of)
         seen = _compared(rates, questions, labels, judged, as_ratio=parameters.get("compare") == RATIO)
     if isinstance(seen, Unmeasured):
@@ -183,9 +184,17 @@ def _compared(
 
 
 def _calibration(
-    evidence: Evidence, mask: Mask, labels: Values, judged: list[str], parameters: Parameters
+    evidence: Evidence,
+    mask: Mask,
+    labels: Values,
+    judged: list[str],
+    parameters: Parameters,
+    level_of: Mapping[str, float] | None,
 ) -> Measured:
-    """Each group's own calibration error, at Bonferroni's level over the groups; the largest counts."""
+    """Each group's own calibration error; the largest counts.
+
+    At one look at Bonferroni's level over the groups, at all times at each group's own level.
+    """
     level = 1 - (1 - evidence.confidence) / len(judged)
     found = []
     for name in judged:
@@ -193,10 +202,14 @@ def _calibration(
         pair = confidence_and_truth(evidence, rows, parameters)
         if isinstance(pair, Unmeasured):
             return pair
-        error = calibration_error(
-            pair[0], pair[1], seed=evidence.seed, groups=evidence.groups_in(rows), confidence=level
-        )
-        found.append((error, name, float(pair[0].mean()), float(pair[1].mean())))
+        probability, hit = (np.asarray(one, dtype=np.float64) for one in pair)
+        if level_of is not None:
+            error = calibration_over_time(probability, hit, confidence=level_of[name])
+        else:
+            error = calibration_error(
+                probability, pair[1], seed=evidence.seed, groups=evidence.groups_in(rows), confidence=level
+            )
+        found.append((error, name, float(probability.mean()), float(hit.mean())))
     worst, name, said, came = max(found, key=lambda one: one[0].value)
     return Measurement(
         value=worst.value,
@@ -204,7 +217,7 @@ def _calibration(
         high=max(one.high for one, _, _, _ in found),
         confidence=evidence.confidence,
         rows=worst.rows,
-        method=worst.method + ", Bonferroni",
+        method=worst.method + (", Bonferroni" if level_of is None else ""),
         note=f"largest in {name}: on average {said:.3g} was said and {came:.3g} came; {len(judged)} groups",
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from geartrain.domain.columns import texts, truths
 from geartrain.domain.finding import Measurement
+from geartrain.domain.prediction import Floats
 from geartrain.evaluation.action_metrics import Parameters, macro, named_class
 from geartrain.evaluation.evidence import Evidence, Mask, Measured, Unmeasured
 from geartrain.evaluation.limits import limit_of
@@ -52,31 +53,66 @@ def calibration_at_threshold(evidence: Evidence, mask: Mask, parameters: Paramet
     looked at. A row for which nothing turns the decision (a missing cost, an action that is
     always or never cheaper) is left out and counted.
     """
+    turning = turning_rows(evidence, mask, parameters)
+    if isinstance(turning, Unmeasured):
+        return turning
+    distinct = np.unique(turning.thresholds)
+    seen = calibration.calibration_at(
+        turning.said,
+        turning.came,
+        threshold=float(distinct[0]) if len(distinct) == 1 else turning.thresholds,
+        groups=evidence.groups_in(turning.rows),
+        confidence=evidence.confidence,
+    )
+    return replace(seen, note=turning.with_lost(seen.note))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Turning:
+    """The rows whose decision turns at some probability, each shape (n,).
+
+    Attributes:
+        rows: Which of the evidence they are, shape (rows of the evidence,).
+        said: The probability of the class.
+        came: Whether it came.
+        thresholds: The probability at which the row's decision turns.
+        lost: Rows of the slice whose decision nothing turns.
+    """
+
+    rows: Mask
+    said: Floats
+    came: Mask
+    thresholds: Floats
+    lost: int
+
+    def with_lost(self, note: str) -> str:
+        """*note*, and how many rows are left out."""
+        return f"{note}; {self.lost} rows left out whose decision nothing turns" if self.lost else note
+
+
+def turning_rows(evidence: Evidence, mask: Mask, parameters: Parameters) -> Turning | Unmeasured:
+    """The rows of *mask* whose decision some probability turns, or why there are none."""
     pair = confidence_and_truth(evidence, mask, parameters)
     if isinstance(pair, Unmeasured):
         return pair
     rule, of = evidence.rule, named_class(evidence, parameters)
     if len(rule.classes) != 2 or rule.actions[0] == rule.actions[1] or not isinstance(of, int):
         return Unmeasured(reason="there is no threshold: it parts two classes with two actions")
-    thresholds = row_thresholds(rule, evidence.columns, len(evidence), positive=of)[mask]
+    thresholds = row_thresholds(rule, evidence.columns, len(evidence), positive=of)
     turns = np.isfinite(thresholds) & (thresholds > 0)
-    if not turns.any():
+    rows = mask & turns
+    if not rows.any():
         return Unmeasured(
-            reason=f"nothing turns the decision of any of {len(turns)} rows: a cost is missing, or one action"
-            " is always the cheaper one"
+            reason=f"nothing turns the decision of any of {int(mask.sum())} rows: a cost is missing, or one"
+            " action is always the cheaper one"
         )
-    distinct = np.unique(thresholds[turns])
-    groups = evidence.groups_in(mask)
-    seen = calibration.calibration_at(
-        pair[0][turns],
-        pair[1][turns],
-        threshold=float(distinct[0]) if len(distinct) == 1 else thresholds[turns],
-        groups=None if groups is None else groups[turns],
-        confidence=evidence.confidence,
+    return Turning(
+        rows=rows,
+        said=pair[0][turns[mask]],
+        came=pair[1][turns[mask]],
+        thresholds=thresholds[rows],
+        lost=int((mask & ~turns).sum()),
     )
-    lost = int((~turns).sum())
-    note = f"{seen.note}; {lost} rows left out whose decision nothing turns" if lost else seen.note
-    return replace(seen, note=note)
 
 
 def brier(evidence: Evidence, mask: Mask, parameters: Parameters) -> Measured:

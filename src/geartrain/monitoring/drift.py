@@ -9,7 +9,8 @@ into an e-process with fresh stakes at each look, as for a page. e-BH decides ov
 Guarantee: while no column has changed by more than `smallest`, the chance that any is
 ever named is at most `alpha`; at any look the expected share of falsely named ones is at
 most `alpha`, however the columns depend on each other. Assumes: windows share no rows,
-and rows within a window are independent, or `effective` says what share of one a row is worth.
+and rows within a window are independent, or `effective` says what share of one a row is worth,
+in the reference as in the window (`worth.worths`).
 """
 
 from __future__ import annotations
@@ -110,13 +111,15 @@ def drift(
     started: datetime,
     alpha: float = 0.01,
     smallest: float = SMALLEST,
-    effective: float = 1.0,
+    effective: Mapping[str, float] | None = None,
     seed: int = 0,
     days: Mapping[str, Sequence[float]] | None = None,
     latest: Profile | None = None,
 ) -> Drift:
     """Look at one window of rows, which began at *started*, and name the columns that changed.
 
+    *effective* says of each hypothesis, such as `drift:amount`, how many independent rows one row is worth; one that is not
+    in it has independent rows. The reference's rows are taken to be worth as little: their order is not in its profile.
     *seed* is that of the resampled pairs behind the p-values of the Wasserstein distances.
     *days* has the medians of number columns day by day up to now, to tell a jump from a slope.
     *latest* profiles the window's end: a change that began within the window is blurred in the
@@ -136,10 +139,11 @@ def drift(
         return Drift(signals=(), columns=(), state=DriftState(looks=state.looks + 1))
     # Half of the false-alarm budget pays for the reference being a sample.
     spent, most = alpha / 2 / len(tests), math.log(_KEPT * 2 * len(tests) / alpha)
+    worth = np.asarray([(effective or {}).get(about, 1.0) for about, _, _, _ in tests])
     threads = tuple(
         _followed(thread, e_value, look=state.looks + 1, most=most, started=started)
         for thread, e_value in zip(
-            known, _e_values(tests, smallest=smallest, spent=spent, effective=effective), strict=True
+            known, _e_values(tests, smallest=smallest, spent=spent, worth=worth), strict=True
         )
     )
     wealth = {thread.about: to_evidence(thread.log_wealth or 0.0) for thread in threads}
@@ -168,7 +172,10 @@ def drift(
     told = {signal.about for signal in signals}
     return Drift(
         signals=tuple(sorted(signals, key=lambda signal: -signal.evidence)),
-        columns=tuple(_measured(a, b, wealth, told, seed=seed) for a, b in _pairs(reference, current)),
+        columns=tuple(
+            _measured(a, b, wealth, told, seed=seed, worth=(effective or {}).get(f"drift:{a.name}", 1.0))
+            for a, b in _pairs(reference, current)
+        ),
         state=DriftState(looks=state.looks + 1, threads=threads),
     )
 
@@ -211,12 +218,12 @@ def _unseen(column: CategoryColumn) -> Counts:
     return np.asarray((column.other, column.known - column.other), dtype=np.int64)
 
 
-def _e_values(tests: list[Test], *, smallest: float, spent: float, effective: float) -> list[float]:
+def _e_values(tests: list[Test], *, smallest: float, spent: float, worth: NDArray[np.float64]) -> list[float]:
     """The evidence of one window about each hypothesis, given the reference sample as it is."""
     heard = [
         index
         for index, (_, before, after, _) in enumerate(tests)
-        if before.sum() >= FEWEST_ROWS and after.sum() * effective >= FEWEST_ROWS
+        if min(before.sum(), after.sum()) * worth[index] >= FEWEST_ROWS
     ]
     values = [1.0] * len(tests)
     if not heard:
@@ -228,14 +235,15 @@ def _e_values(tests: list[Test], *, smallest: float, spent: float, effective: fl
     ]
     bins = np.asarray([len(before) for before, _ in joined])
     # Close to zero the root of PSI is a distance, so the two allowances add as roots.
-    rows = np.asarray([before.sum() for before, _ in joined], dtype=np.float64)
+    worth = worth[heard]
+    rows = np.asarray([before.sum() for before, _ in joined], dtype=np.float64) * worth
     hidden = distance.reference_error(bins=bins, n=rows, alpha=spent)
     p_values = distance.p_larger(
         np.asarray([distance.psi(before, after) for before, after in joined]),
         smallest=(math.sqrt(smallest) + np.sqrt(hidden)) ** 2,
         bins=bins,
         n=math.inf,
-        m=np.asarray([after.sum() for _, after in joined]) * effective,
+        m=np.asarray([after.sum() for _, after in joined]) * worth,
     )
     for index, p in zip(heard, p_values, strict=True):
         values[index] = distance.e_value(float(p))
@@ -367,17 +375,18 @@ def _measured(
     told: set[str],
     *,
     seed: int,
+    worth: float,
 ) -> ColumnDrift:
     first, second = _counts(before), _counts(after)
     ordered = isinstance(before, NumberColumn)
-    found = distance.distances(first, second, ordered=ordered)
+    found = distance.distances(first, second, ordered=ordered, worth=worth)
     moved = p_moved = None
     if isinstance(before, NumberColumn) and isinstance(after, NumberColumn) and before.known and after.known:
         lows = [low for low in (before.low, after.low) if low is not None]
         highs = [high for high in (before.high, after.high) if high is not None]
         outer = (min(*lows, *before.edges), *before.edges, max(*highs, *before.edges))
         moved = distance.wasserstein(first, second, np.asarray(outer))
-        p_moved = distance.p_wasserstein(first, second, np.asarray(outer), seed=seed)
+        p_moved = distance.p_wasserstein(first, second, np.asarray(outer), seed=seed, worth=worth)
     return ColumnDrift(
         name=before.name,
         rows=after.rows,

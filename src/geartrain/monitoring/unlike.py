@@ -16,7 +16,7 @@ may stay unseen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -78,7 +78,7 @@ class Unlike:
 
 
 def unlike(
-    live: Mapping[str, Floats],
+    read: Callable[[NDArray[np.int64]], Mapping[str, Floats]],
     reference: Mapping[str, Floats],
     at_us: Times,
     *,
@@ -86,13 +86,12 @@ def unlike(
     alpha: float,
     seed: int = 0,
 ) -> Unlike:
-    """Compare *live* columns, each of shape (n,) at the times *at_us* in order, with the *reference*'s of the same name.
+    """Compare the columns of rows that came at *at_us*, shape (n,) in order, with the *reference*'s of the same name.
 
-    NaN is a missing value and is passed over. A column without a reference is compared with its own
+    *read* gives the columns of the rows at some places, in that order: at most the last two `EPOCH` are asked for, however
+    long the log is. NaN is a missing value and is passed over. A column without a reference is compared with its own
     earlier rows alone. Only days that have ended count: their order is drawn with *seed*.
     """
-    if len(live) > MOST_COLUMNS:
-        return Unlike(reason=f"{len(live)} columns are too many to be compared one by one")
     today = round((now - _EPOCH) / timedelta(microseconds=1)) // _DAY_US
     days = at_us // _DAY_US
     whole = int(np.searchsorted(days, today))
@@ -101,11 +100,16 @@ def unlike(
     order = _shuffled(days[:whole], seed)
     number = max(1, -(-whole // EPOCH))
     rows = order[max(0, number - 2) * EPOCH :]
+    live = read(rows)
+    if len(live) > MOST_COLUMNS:
+        return Unlike(reason=f"{len(live)} columns are too many to be compared one by one")
     ranks = np.full((len(rows), len(live)), np.nan)
     for place, (name, values) in enumerate(live.items()):
-        mine, before = values[rows], reference.get(name, np.zeros(0))
-        known = np.isfinite(mine)
-        ranks[known, place] = ranks_of(mine[known], before=before[np.isfinite(before)], seed=seed + place + 1)
+        before = reference.get(name, np.zeros(0))
+        known = np.isfinite(values)
+        ranks[known, place] = ranks_of(
+            values[known], before=before[np.isfinite(before)], seed=seed + place + 1
+        )
     risen = rises(ranks)
     evidence = np.array([evidence_of(one.peak) for one in risen])
     named = e_bh(evidence, alpha=alpha * restart_weight(number))

@@ -1,4 +1,4 @@
-"""Figures that are no means of rows but rest on some, for any number of looks: a ratio of costs, an AUC, a calibration error.
+"""Figures that are no means of all rows but rest on some, for any number of looks: a ratio of costs, an AUC, calibration.
 
 All are made of bounded values whose mean is known where the hypothesis is true, so they have confidence
 sequences (Waudby-Smith and Ramdas 2023) by inverting a test.
@@ -7,6 +7,8 @@ sequences (Waudby-Smith and Ramdas 2023) by inverting a test.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ Floats = NDArray[np.float64]
 _STEPS = 400
 #: Bins of equal width of a calibration error.
 CALIBRATION_BINS = 10
+#: The share of rows that is near a threshold, as at one look.
+NEAR = 0.1
 
 
 def ratio_over_time(
@@ -96,7 +100,8 @@ def calibration_over_time(
     """How far probabilities are from what came, over *bins* of equal width; shapes (n,) with n > 0, in their order.
 
     In each bin the mean of came - said has a sequence at its part of alpha; the error is the sum of their sizes, each
-    bin weighted by its share of the rows so far. The bins do not move with the rows, so this is not the debiased
+    bin weighted by its share of the rows so far. One more is for all rows: the error is never less than their mean is
+    far from 0, so probabilities that are all too low are found where each bin alone holds too few. The bins do not move with the rows, so this is not the debiased
     error over equal-mass bins of one look: `value` is not debiased, its ends need not be.
 
     >>> chance = np.random.default_rng(1)
@@ -106,20 +111,59 @@ def calibration_over_time(
     (0.0, True)
     """
     places = np.minimum((said * bins).astype(np.int64), bins - 1)
+    level = 1 - (1 - confidence) / (bins + 1)
+    whole = over_time(came - said, confidence=level, scale=Scale(low=-1.0))
     value = low = high = 0.0
     for place in np.unique(places):
         inside = places == place
         apart, weight = came[inside] - said[inside], float(inside.mean())
-        seen = over_time(apart, confidence=1 - (1 - confidence) / bins, scale=Scale(low=-1.0))
+        seen = over_time(apart, confidence=level, scale=Scale(low=-1.0))
         value += weight * abs(seen.value)
         low += weight * max(0.0, seen.low, -seen.high)
         high += weight * max(seen.high, -seen.low)
     return Measurement(
         value=value,
-        low=min(low, value),
+        low=min(max(low, whole.low, -whole.high), value),
         high=max(high, value),
         confidence=confidence,
         rows=len(said),
         method=f"empirical-Bernstein confidence sequences in {bins} fixed bins",
         guarantee=Guarantee.AT_ALL_TIMES,
     )
+
+
+def calibration_at_over_time(
+    said: Floats, came: Floats, *, distance: Floats, confidence: float, share: float = NEAR
+) -> Measurement:
+    """Seen minus said among the rows that came nearest to where the decision turns; shapes (n,) with n > 0, in their order.
+
+    *distance* is how far a row's probability lies from its threshold. A row counts where its distance was among the
+    nearest *share* of the rows up to it, ties with them: whether it does is known before its truth is, and later rows
+    do not change it. One look takes the nearest of all rows instead, so the two values differ a little.
+
+    >>> chance = np.random.default_rng(1)
+    >>> said = chance.uniform(size=5000)
+    >>> came = (chance.uniform(size=5000) < said + 0.3 * (np.abs(said - 0.5) < 0.1)).astype(float)
+    >>> seen = calibration_at_over_time(said, came, distance=np.abs(said - 0.5), confidence=0.95)
+    >>> seen.low > 0.1, 490 < seen.relevant < 530
+    (True, True)
+    """
+    near = near_so_far(distance, share=share)
+    seen = over_time(came[near] - said[near], confidence=confidence, scale=Scale(low=-1.0), rows=len(said))
+    return replace(
+        seen, note=f"the {seen.relevant} rows that were among the nearest {share:.0%} when they came"
+    )
+
+
+def near_so_far(distance: Floats, *, share: float) -> NDArray[np.bool_]:
+    """For each row whether fewer than a *share* of the rows up to it, itself among them, lie nearer, shape (n,).
+
+    >>> near_so_far(np.array([0.4, 0.5, 0.1, 0.2, 0.1]), share=0.2).tolist()
+    [True, False, True, False, True]
+    """
+    before: list[float] = []
+    near = np.zeros(len(distance), dtype=bool)
+    for place, one in enumerate(distance.tolist(), start=1):
+        near[place - 1] = bisect_left(before, one) < share * place
+        insort(before, one)
+    return near

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from geartrain.domain.columns import numbers, texts
 from geartrain.domain.contract import CostTerms
-from geartrain.domain.expression import Columns, Values, parse
+from geartrain.domain.expression import Columns, Expression, Values, parse
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
@@ -55,13 +55,7 @@ def cost_tensor(
 
     A wrong cell that the contract does not name costs `otherwise`, a right one 0.
     """
-    named = {(entry.action, entry.truth): parse(entry.cost) for entry in costs.entries}
-    otherwise = parse(costs.otherwise)
-    cells = {
-        (a, y): named.get((action, truth), None if a == y or action == actions[y] else otherwise)
-        for a, action in enumerate(actions)
-        for y, truth in enumerate(classes)
-    }
+    cells = prices_of(costs, actions=actions, classes=classes)
     varies = any(cell is not None and cell.columns for cell in cells.values())
     height = rows if varies else 1
     tensor = np.zeros((height, len(actions), len(classes)))
@@ -70,6 +64,19 @@ def cost_tensor(
             # Text where a price should be is a price that nobody knows.
             tensor[:, a, y] = numbers(cell.evaluate(columns, rows=height))
     return tensor
+
+
+def prices_of(
+    costs: CostTerms, *, actions: tuple[str, ...], classes: tuple[str, ...]
+) -> dict[tuple[int, int], Expression | None]:
+    """What an action costs under a truth, by their places; None where it is right and nobody named a price."""
+    named = {(entry.action, entry.truth): parse(entry.cost) for entry in costs.entries}
+    otherwise = parse(costs.otherwise)
+    return {
+        (a, y): named.get((action, truth), None if a == y or action == actions[y] else otherwise)
+        for a, action in enumerate(actions)
+        for y, truth in enumerate(classes)
+    }
 
 
 def constant_costs(rule: DecisionRule) -> Floats | None:

@@ -52,8 +52,11 @@ class Distances:
     current_rows: int
 
 
-def distances(reference: Counts, current: Counts, *, ordered: bool) -> Distances:
-    """Every distance that counts alone can give; bins empty in both samples do not count."""
+def distances(reference: Counts, current: Counts, *, ordered: bool, worth: float = 1.0) -> Distances:
+    """Every distance that counts alone can give; bins empty in both samples do not count.
+
+    Each row counts as *worth* independent ones in the p-values (`effective_share`).
+    """
     first, second = join_thin(reference, current, ordered=ordered)
     n, m = int(first.sum()), int(second.sum())
     if not n or not m:
@@ -75,9 +78,9 @@ def distances(reference: Counts, current: Counts, *, ordered: bool) -> Distances
         psi=gap,
         jensen_shannon=apart,
         ks=largest,
-        p_changed=p_changed(gap, bins=len(first), n=n, m=m),
-        p_jensen_shannon=p_jensen_shannon(apart, bins=len(first), n=n, m=m),
-        p_ks=None if largest is None else p_ks(largest, n=n, m=m),
+        p_changed=p_changed(gap, bins=len(first), n=worth * n, m=worth * m),
+        p_jensen_shannon=p_jensen_shannon(apart, bins=len(first), n=worth * n, m=worth * m),
+        p_ks=None if largest is None else p_ks(largest, n=worth * n, m=worth * m),
         bins=len(first),
         reference_rows=n,
         current_rows=m,
@@ -118,14 +121,19 @@ def wasserstein(reference: Counts, current: Counts, edges: Floats) -> float:
     return float(_areas(reference[None], current[None], edges)[0])
 
 
-def p_wasserstein(reference: Counts, current: Counts, edges: Floats, *, seed: int, draws: int = 499) -> float:
-    """The p-value of `wasserstein` under "nothing has changed", from *draws* resampled pairs."""
+def p_wasserstein(
+    reference: Counts, current: Counts, edges: Floats, *, seed: int, draws: int = 499, worth: float = 1.0
+) -> float:
+    """The p-value of `wasserstein` under "nothing has changed", from *draws* resampled pairs.
+
+    Each row counts as *worth* independent ones: so many fewer are drawn, at least one of each sample.
+    """
     n, m = int(reference.sum()), int(current.sum())
     if not n or not m:
         return 1.0
     pooled = (reference + current) / (n + m)
     random = np.random.default_rng(seed)
-    first, second = random.multinomial(n, pooled, draws), random.multinomial(m, pooled, draws)
+    first, second = (random.multinomial(max(1, round(worth * size)), pooled, draws) for size in (n, m))
     far = int((_areas(first, second, edges) >= wasserstein(reference, current, edges)).sum())
     return (1 + far) / (1 + draws)
 
@@ -240,7 +248,10 @@ def effective_share(values: Floats) -> float:
     if n < 3 or float(known.std()) == 0:
         return 1.0
     centred = known - known.mean()
-    power = np.abs(np.fft.rfft(centred, 2 * n)) ** 2
+    # Most columns end at the first autocorrelation, which needs no transform.
+    if float(centred[1:] @ centred[:-1]) < 2 / math.sqrt(n) * float(centred @ centred):
+        return 1.0
+    power = np.abs(np.fft.rfft(centred, 1 << (2 * n - 1).bit_length())) ** 2
     rho = np.fft.irfft(power)[: n // 2]
     rho = rho / rho[0]
     ends = np.flatnonzero(rho[1:] < 2 / math.sqrt(n))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from geartrain.contract.wording import promise_in_words
 from geartrain.documents.chart_nouns import ScatterChart
@@ -16,6 +17,7 @@ from geartrain.domain.roles import Role
 from geartrain.engine import releasing
 from geartrain.engine.bench import currency_of
 from geartrain.engine.bundles import load_bundle
+from geartrain.engine.canary_live import noted_arms
 from geartrain.engine.folders import known_folders
 from geartrain.errors import BundleTampered, PageMissing, ReleaseUnknown
 from geartrain.release import conditions
@@ -73,6 +75,17 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArmLine:
+    """What a decision costs on one arm's keys, with its interval; the arms' intervals hold together at all times."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    keys: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseView:
     """One release, as whoever signs it must see it.
 
@@ -85,6 +98,8 @@ class ReleaseView:
         moved: Why no signature holds since the contract changed; the gates are then beside the point.
         steps: On the way to live every step that the contract asks for, in words, with `done`, `now` or `ahead`.
         next_step: What the rollout does next, in words; empty where nothing is left.
+        arms: In a canary what decisions cost on its keys and on the champion's, as of the last look at `arms_at`;
+            `arms_told` says what is proven, or why nothing is compared.
     """
 
     id: str
@@ -114,6 +129,10 @@ class ReleaseView:
     next_step: str
     bakes_until: datetime | None
     baked: bool
+    arms: tuple[ArmLine, ...]
+    arms_told: str
+    arms_at: datetime | None
+    currency: str
     variants: tuple[VariantLine, ...]
     front: ScatterChart | None
     documents: tuple[tuple[str, str], ...]
@@ -138,6 +157,9 @@ def release_view(asked: Asked) -> ReleaseView:
     lines = [clause_line(one, found.get(one.path), contract, plain) for one in contract.clauses]
     words = {path: path for path in _named(record, gate)} | {one.path: one.words for one in lines}
     variants = sizes_tried(asked.workspace.history(asked.product), record)
+    arms = (
+        noted_arms(asked.workspace, asked.product, record.id) if record.stage is ReleaseStage.CANARY else None
+    )
     on_the_way = record.stage in {ReleaseStage.PROPOSED, ReleaseStage.SHADOW, ReleaseStage.CANARY}
     return ReleaseView(
         id=record.id,
@@ -188,10 +210,24 @@ def release_view(asked: Asked) -> ReleaseView:
         next_step=_next(record, step),
         bakes_until=until,
         baked=until is None or asked.now >= until,
+        arms=_arms(arms),
+        arms_told=str(arms["reason"]) if arms else "",
+        arms_at=datetime.fromisoformat(str(arms["at"])) if arms else None,
+        currency=currency_of(contract),
         variants=variants,
         front=front_of(variants, currency_of(contract)),
         documents=_DOCUMENTS,
         acts=bool(asked.visitor.roles(contract)) and on_the_way,
+    )
+
+
+def _arms(noted: Mapping[str, Any] | None) -> tuple[ArmLine, ...]:
+    """The canary first; empty where one of the arms has no row whose truth is known."""
+    if noted is None or noted["canary"] is None or noted["champion"] is None:
+        return ()
+    return tuple(
+        ArmLine(name=name, value=one["value"], low=one["low"], high=one["high"], keys=one["rows"])
+        for name, one in (("this release", noted["canary"]), ("what is live", noted["champion"]))
     )
 
 
