@@ -12,7 +12,7 @@ from time import perf_counter, sleep
 import pytest
 
 from geartrain.api.app import create_app
-from geartrain.api.decisions import RowLimits
+from geartrain.api.decisions import MOST_ROWS_AT_ONCE, RowLimits
 from geartrain.errors import RequestInvalid
 from geartrain.serving.admission import AdmissionLimits
 
@@ -244,6 +244,40 @@ def test_a_full_server_says_try_again(world, talk):
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in shed)
     assert shed[0].json()["error"]["code"] == "serving.overloaded"
     assert later.status_code == 200
+
+
+@pytest.mark.parametrize("always", [2, 64])
+@pytest.mark.parametrize("path", [URL.format("p"), "/v2/models/p/infer"])
+def test_a_turn_that_comes_too_late_is_refused_in_a_crowd_only(world, talk, make_served, path, always):
+    """Behind a slow batch the promise is over: 503 without a model call where others wait, an answer where none do."""
+    calls = []
+
+    def slow(matrix):
+        calls.append(len(matrix))
+        sleep(0.05)
+        return made.predict(matrix)
+
+    made = make_served(release="slow")
+    world.host.swap("p", replace(made, predict=slow), promised_s=0.005)
+    app = create_app(world.host, admission=AdmissionLimits(always=always))
+    rows = [[1.0, 2.0]] * MOST_ROWS_AT_ONCE
+    tensor = {"name": "features", "shape": [len(rows), 2], "datatype": "FP32", "data": rows}
+    body = {"inputs": [tensor]} if "infer" in path else {"rows": [{"x": x, "y": y} for x, y in rows]}
+
+    async def conversation(client):
+        return await asyncio.gather(*(client.post(path, json=body) for _ in range(4)))
+
+    answers = talk(app, conversation)
+
+    # Each fills a batch of its own; the first one's call takes ten promises.
+    if always == 64:
+        assert [one.status_code for one in answers] == [200] * 4
+        assert len(calls) == 4
+        return
+    late = [one for one in answers if one.status_code == 503]
+    assert late
+    assert len(calls) == 4 - len(late)
+    assert all(one.headers["retry-after"] == "1" for one in late)
 
 
 def test_a_log_that_cannot_be_written_refuses(tmp_path, make_world, make_served, talk):

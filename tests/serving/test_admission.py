@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from geartrain.serving.admission import Admission, AdmissionLimits
 
 
@@ -39,3 +41,16 @@ def test_a_queue_that_breaks_the_promise_is_shed():
     assert taken == 21
     admission.leave(now + 0.01)
     assert admission.enter(now + 0.01, promised_s=0.05) is None
+
+
+def test_a_turn_comes_in_time_or_not_at_all_but_only_in_a_crowd():
+    """Four promises after its arrival a request's turn is over; without a promise never; alone it does not matter."""
+    admission = Admission(AdmissionLimits(always=2, patience=4.0))
+
+    assert admission.last_turn_s(10.0, promised_s=0.05) == 10.2
+    assert admission.last_turn_s(10.0, promised_s=None) == math.inf
+    crowded = []
+    for _ in range(3):
+        crowded.append(admission.is_crowded)
+        admission.enter(0.0, promised_s=None)
+    assert crowded == [False, False, True]

@@ -8,12 +8,13 @@ log has them.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -105,8 +106,15 @@ class _Query:
 
     ask: Ask
     future: asyncio.Future[tuple[LoggedDecision, ...]]
+    #: When its turn must have come, by the steady clock.
+    until_s: float
     decided: float = 0.0
     logged: float = field(default=0.0)
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with *error*, where somebody waits."""
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 class DecisionRoute:
@@ -143,11 +151,12 @@ class DecisionRoute:
         try:
             ask, given = self._checked(call, lane.champion.key, checks, body)
             call.mark("check")
+            until_s = self._admission.last_turn_s(call.started, promised_s=lane.promised_s)
             # New rows that one model call takes, as nearly always, take no coroutine of their own.
             if given or len(ask.rows) > MOST_ROWS_AT_ONCE:
-                decisions = await self._decided(call, ask, given=given)
+                decisions = await self._decided(call, ask, until_s, given=given)
             else:
-                query = self._submitted(call.subject, ask)
+                query = self._submitted(call.subject, ask, until_s)
                 decisions = [record.decision for record in await query.future]
                 call.mark("decide", at=query.decided)
                 call.mark("log", at=query.logged)
@@ -215,14 +224,19 @@ class DecisionRoute:
             raise RequestInvalid("the time lies in the future", where="at", hint="leave `at` out for now")
         return moment
 
-    async def _decided(self, call: Call, ask: Ask, *, given: bool) -> list[Decision]:
+    async def _decided(self, call: Call, ask: Ask, until_s: float, *, given: bool) -> list[Decision]:
         """Decide about the rows that were not decided about before under the same id."""
         known = self._known(call.subject, ask) if given else {}
         todo = [i for i in range(len(ask.rows)) if ask.ids[i] not in known]
         slices = [todo[i : i + MOST_ROWS_AT_ONCE] for i in range(0, len(todo), MOST_ROWS_AT_ONCE)]
         queries = [
-            self._submitted(call.subject, _part(ask, places) if len(places) < len(ask.rows) else ask)
-            for places in slices
+            # What has begun is finished, however many rows there are.
+            self._submitted(
+                call.subject,
+                _part(ask, places) if len(places) < len(ask.rows) else ask,
+                math.inf if begun else until_s,
+            )
+            for begun, places in enumerate(slices)
         ]
         made = await asyncio.gather(*(query.future for query in queries))
         if queries:
@@ -234,9 +248,9 @@ class DecisionRoute:
             known = {**self._known(call.subject, ask), **known}
         return [known.get(one) or decisions[one] for one in ask.ids]
 
-    def _submitted(self, product: str, ask: Ask) -> _Query:
+    def _submitted(self, product: str, ask: Ask, until_s: float) -> _Query:
         """A query on its way through the batcher."""
-        query = _Query(ask=ask, future=asyncio.get_running_loop().create_future())
+        query = _Query(ask=ask, future=asyncio.get_running_loop().create_future(), until_s=until_s)
         self._batcher(product).submit(query)
         return query
 
@@ -259,6 +273,9 @@ class DecisionRoute:
     def _run(self, product: str, queries: Sequence[_Query]) -> None:
         """Decide and hand to the log; whatever happens, every query gets an answer."""
         handed_over = False
+        queries = in_time(self._admission, queries)
+        if not queries:
+            return
         try:
             now = self._host.now()
             lane, stale_s = self._host.lane(product), self._host.stale_s(product, now)
@@ -270,7 +287,7 @@ class DecisionRoute:
             for query, made in zip(queries, answers, strict=True):
                 query.decided = decided
                 if isinstance(made, RequestInvalid):
-                    _fail(query, made)
+                    query.fail(made)
                 else:
                     records.extend(made)
                     waiting.append((query, made))
@@ -283,11 +300,11 @@ class DecisionRoute:
                     loop.call_soon(self._shadow, product, asks, now)
         except GeartrainError as error:
             for query in queries:
-                _fail(query, error)
+                query.fail(error)
         finally:
             if not handed_over:
                 for query in queries:
-                    _fail(query, RuntimeError("the batch was not decided"))
+                    query.fail(RuntimeError("the batch was not decided"))
 
     def _shadow(self, product: str, asks: Sequence[Ask], now: datetime) -> None:
         """Let the shadow release decide too; nobody waits for it and nobody fails with it."""
@@ -317,6 +334,37 @@ def admit(admission: Admission, promised_s: float | None) -> None:
         )
 
 
+class Waiting(Protocol):
+    """A query that waits for its turn, which must have come until *until_s* of the steady clock."""
+
+    until_s: float
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with *error*, where somebody waits."""
+
+
+W = TypeVar("W", bound=Waiting)
+
+
+def in_time(admission: Admission, queries: Sequence[W]) -> Sequence[W]:
+    """The queries whose turn has come in time; in a crowd the others are refused, and cost no call of the model."""
+    if not admission.is_crowded:
+        return queries
+    turn_s = perf_counter()
+    for query in queries:
+        if query.until_s < turn_s:
+            query.fail(
+                Refusal(
+                    503,
+                    "serving.overloaded",
+                    "the request waited so long for its turn that the promised latency is over",
+                    hint="try again in 1 s",
+                    headers=((b"retry-after", b"1"),),
+                )
+            )
+    return [query for query in queries if query.until_s >= turn_s]
+
+
 def _release(waiting: Sequence[tuple[_Query, tuple[LoggedDecision, ...]]], written: Future[None]) -> None:
     """The log has the records, or could not take them: let the answers go."""
     failure = written.exception()
@@ -324,14 +372,9 @@ def _release(waiting: Sequence[tuple[_Query, tuple[LoggedDecision, ...]]], writt
     for query, made in waiting:
         query.logged = now
         if failure is not None:
-            _fail(query, failure)
+            query.fail(failure)
         elif not query.future.done():
             query.future.set_result(made)
-
-
-def _fail(query: _Query, error: BaseException) -> None:
-    if not query.future.done():
-        query.future.set_exception(error)
 
 
 def _part(ask: Ask, places: Sequence[int]) -> Ask:

@@ -7,6 +7,7 @@ model's, without the decision: nothing is logged and nobody is asked to abstain.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Final
@@ -16,7 +17,7 @@ import numpy as np
 
 from geartrain.api.bodies import Asked, BodyLimits, require_json, require_plain
 from geartrain.api.calls import Call
-from geartrain.api.decisions import MOST_ROWS_AT_ONCE, RowLimits, admit
+from geartrain.api.decisions import MOST_ROWS_AT_ONCE, RowLimits, admit, in_time
 from geartrain.api.errors import Refusal, Reply
 from geartrain.api.plain_answers import LABEL, PROBABILITIES, VALUE, plain_answers
 from geartrain.api.tensors import (
@@ -57,7 +58,7 @@ Answers = tuple[list[float], Sequence[int]]
 class _Query:
     """Rows on their way through the batcher: a flat list of numbers, or a checked matrix."""
 
-    __slots__ = ("future", "request", "rows", "served", "values")
+    __slots__ = ("future", "request", "rows", "served", "until_s", "values")
 
     #: Made when the query is handed over.
     future: asyncio.Future[Answers]
@@ -69,6 +70,8 @@ class _Query:
         self.request = request
         self.values = values
         self.rows = rows
+        #: When its turn must have come, by the steady clock.
+        self.until_s = math.inf
 
     def parts(self, most: int) -> Sequence[_Query]:
         """The query cut into some of at most *most* rows."""
@@ -173,6 +176,7 @@ class InferenceRoute:
             query = self._plain(served, body) if split is None else None
             if query is None:
                 query = self._any(served, body, split)
+            query.until_s = self._admission.last_turn_s(call.started, promised_s=lane.promised_s)
             call.mark("check")
             # What nearly every query is takes no coroutine of its own.
             answers = await (
@@ -203,7 +207,9 @@ class InferenceRoute:
             request, binary = read()
             matrix = self._matrix(served, read_tensors(request, binary))
             call.mark("check")
-            answers = await self._inferred(_Query(served, request, matrix, len(matrix)))
+            query = _Query(served, request, matrix, len(matrix))
+            query.until_s = self._admission.last_turn_s(call.started, promised_s=lane.promised_s)
+            answers = await self._inferred(query)
             call.mark("infer")
         finally:
             self._admission.leave(perf_counter())
@@ -212,6 +218,8 @@ class InferenceRoute:
     async def _inferred(self, query: _Query) -> Answers:
         """What the model says about a query, cut into parts that others may get between."""
         parts = query.parts(MOST_ROWS_AT_ONCE)
+        # What has begun is finished, however many rows there are.
+        parts[0].until_s = query.until_s
         return _joined(await asyncio.gather(*map(self._submitted, parts)))
 
     def _submitted(self, query: _Query) -> asyncio.Future[Answers]:
@@ -221,7 +229,7 @@ class InferenceRoute:
             loop = asyncio.get_running_loop()
             self._new_future = loop.create_future
             batcher = self._batcher = MicroBatcher(
-                run=_run,
+                run=self._run,
                 schedule=loop.call_soon,
                 weigh=lambda query: query.rows,
                 most=MOST_ROWS_AT_ONCE,
@@ -229,6 +237,17 @@ class InferenceRoute:
         future = query.future = self._new_future()
         batcher.submit(query)
         return future
+
+    def _run(self, queries: Sequence[_Query]) -> None:
+        """One model call for each release among *queries*; every query gets an answer, if only that it came too late."""
+        queries = in_time(self._admission, queries)
+        try:
+            for group in _by_release(queries):
+                _run_group(group)
+        finally:
+            for query in queries:
+                if not query.future.done():
+                    query.future.set_exception(RuntimeError("the batch was not inferred"))
 
     def _plain(self, served: Served, body: bytes) -> _Query | None:
         """The query of a request that is as most are, or None where it is not."""
@@ -312,20 +331,8 @@ class InferenceRoute:
         return matrix
 
 
-def _run(queries: Sequence[_Query]) -> None:
-    """One model call for each release among *queries*; every query gets an answer."""
-    try:
-        for group in _by_release(queries):
-            _run_group(group)
-    finally:
-        for query in queries:
-            if not query.future.done():
-                query.future.set_exception(RuntimeError("the batch was not inferred"))
-
-
 def _by_release(queries: Sequence[_Query]) -> Sequence[Sequence[_Query]]:
-    first = queries[0].served
-    if all(query.served is first for query in queries):
+    if len({id(query.served) for query in queries}) == 1:
         return (queries,)
     groups: dict[int, list[_Query]] = {}
     for query in queries:

@@ -21,8 +21,9 @@ class AdmissionLimits:
 
     Attributes:
         most_in_flight: Never more than this many at once.
-        always: This many at once are always taken; fewer say nothing about load.
-        patience: How many times the promised latency a request may be expected to wait.
+        always: This many at once are always taken, and answered however late; fewer say nothing about load.
+        patience: How many times the promised latency a request may be expected to wait, and may
+            have waited when its turn comes: later than that its answer is worth no call of the model.
     """
 
     most_in_flight: int = 2048
@@ -50,6 +51,15 @@ class Admission:
             self._last_s = now_s
         self.in_flight += 1
         return None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many are in the server that late ones are in the way of others."""
+        return self.in_flight >= self._limits.always
+
+    def last_turn_s(self, arrived_s: float, *, promised_s: float | None) -> float:
+        """Until when the turn of a request that *arrived_s* may come; infinite where nothing is promised."""
+        return math.inf if promised_s is None else arrived_s + promised_s * self._limits.patience
 
     def leave(self, now_s: float) -> None:
         """An admitted request was answered."""
