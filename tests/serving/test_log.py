@@ -327,16 +327,23 @@ def test_a_torn_tail_costs_only_the_torn(tmp_path_factory, ids, cut):
 
 
 def test_a_segment_of_an_earlier_version_is_read(tmp_path):
-    """What a process wrote before latencies were logged, and left behind, loses nothing but that."""
+    """What a process wrote while fields had names, before latencies were logged, loses nothing but those."""
     record = logged("old")
-    fields = {name: getattr(record, name) for name in ("decision", "at", "row", "features", "shadow")}
+    fields = {
+        "decision": msgspec.structs.asdict(record.decision),
+        "at": record.at,
+        "row": list(record.sent().items()),
+        "features": record.inputs().tolist(),
+        "shadow": True,
+    }
     content = msgspec.msgpack.encode(fields)
     path = tmp_path / "s-1.journal"
     path.write_bytes(struct.pack("<II", len(content), zlib.crc32(content)) + content)
 
     (found,) = read_records(path)
 
-    assert (found.decision, found.latency_ms) == (record.decision, None)
+    assert (found.decision, found.latency_ms, found.shadow) == (record.decision, None, True)
+    assert (found.at, found.row, found.features) == (record.at, record.row, record.features)
 
 
 _WRITER = """

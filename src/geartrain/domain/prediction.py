@@ -38,10 +38,11 @@ class Predictions:
         return column
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """One answer of the product, with an id that an outcome can join.
 
-    A struct and no dataclass: a server makes ten thousand a second, and keeps as many.
+    A struct and no dataclass: a server makes ten thousand a second, and keeps as many. The journal
+    has its fields in their order, without names: a new one comes last.
 
     Attributes:
         id: Unique over the product's life; the outcome names it.

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -30,7 +30,7 @@ _SUFFIX: Final = ".journal"
 FEATURE_DTYPE: Final = np.dtype("<f4")
 
 
-class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """A decision with all that it was made from.
 
     Row and features are kept as bytes: nobody reads them before the record is in the lake, and a
@@ -67,19 +67,43 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return np.frombuffer(self.features, dtype=FEATURE_DTYPE)
 
 
+class _Named(msgspec.Struct, frozen=True, kw_only=True):
+    """A record as it was written while fields had names: a process that was killed then may have left some."""
+
+    decision: dict[str, Any]
+    at: datetime
+    row: tuple[tuple[str, Scalar], ...]
+    features: tuple[float, ...]
+    shadow: bool = False
+    latency_ms: float | None = None
+
+    def today(self) -> LoggedDecision:
+        told = (self.decision[name] for name in Decision.__struct_fields__)
+        return LoggedDecision(
+            decision=msgspec.convert(tuple(told), Decision),
+            at=self.at,
+            row=msgspec.json.encode(dict(self.row)),
+            features=np.asarray(self.features, dtype=FEATURE_DTYPE).tobytes(),
+            shadow=self.shadow,
+            latency_ms=self.latency_ms,
+        )
+
+
 _ROW = msgspec.json.Decoder(dict[str, Scalar])
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(LoggedDecision)
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(LoggedDecision).decode
+_decode_named = msgspec.msgpack.Decoder(_Named).decode
+#: The first bytes of MessagePack's lists of up to 15 parts.
+_LIST: Final = range(0x90, 0xA0)
 
 
 def framed(records: Sequence[LoggedDecision]) -> bytes:
     """The bytes of *records* as a segment holds them."""
-    frames = bytearray()
+    parts: list[bytes] = []
     for record in records:
-        content = _encoder.encode(record)
-        frames += _HEAD.pack(len(content), zlib.crc32(content))
-        frames += content
-    return bytes(frames)
+        content = _encode(record)
+        parts += (_HEAD.pack(len(content), zlib.crc32(content)), content)
+    return b"".join(parts)
 
 
 def read_records(path: Path) -> Iterator[LoggedDecision]:
@@ -91,7 +115,7 @@ def read_records(path: Path) -> Iterator[LoggedDecision]:
         record = content[place + _HEAD.size : place + _HEAD.size + length]
         if len(record) < length or zlib.crc32(record) != checksum:
             return
-        yield _decoder.decode(record)
+        yield _decode(record) if record[0] in _LIST else _decode_named(record).today()
         place += _HEAD.size + length
 
 
