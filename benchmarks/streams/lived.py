@@ -7,8 +7,10 @@ asks or refuses, `retraining.window` chooses rows, `retraining.course` settles w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +30,17 @@ from geartrain.retraining.course import (
     RollBack,
     margin_of,
     next_move,
+    not_begun,
     way_back,
     yardstick,
 )
 from geartrain.retraining.policy import ALARMS, Facts, Refusal, Trigger, gap_of, should_retrain
-from geartrain.retraining.window import Window, block_start, candidates, choose_window
+from geartrain.retraining.window import Incumbent, Window, block_start, candidates, choose_window
 from geartrain.stats.fitted import Fitted
 from geartrain.training.examples import Examples, Lineage, row_costs
 from geartrain.training.fitting import fit
 from geartrain.training.folds import inner_folds
-from geartrain.training.recipe import Recipe, integer, number, recipe
+from geartrain.training.recipe import Recipe, choice, integer, number, recipe
 from geartrain.training.search import search
 
 #: Rows that the first model learns from, rows of a block, rows by which labels are late.
@@ -48,7 +51,6 @@ ROWS_A_DAY = 86_400 / ROW_S
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 #: How many of the first rows are held back to learn what the first model costs.
 HELD_BACK = 1_000
-TRIALS = 4
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -96,12 +98,45 @@ def boosted() -> Recipe:
     )
 
 
+def voting() -> Recipe:
+    """Boosted trees on samples of rows and columns, and a line: the mean of their probabilities, weights searched too."""
+    return recipe(
+        trees_and_line,
+        search={
+            "n_estimators": integer(50, 300, log=True),
+            "num_leaves": integer(4, 31, log=True),
+            "learning_rate": number(0.03, 0.15, log=True),
+            "min_child_samples": integer(10, 80, log=True),
+            "line": choice(0.5, 0.25, 0.0),
+        },
+        fixed={"subsample": 0.7, "subsample_freq": 1, "colsample_bytree": 0.7},
+        calibrate="none",
+    )
+
+
+def trees_and_line(settings: Mapping[str, Parameter], _seed: int) -> Any:
+    """LightGBM and logistic regression, which has the share `line` of the vote."""
+    from lightgbm import LGBMClassifier
+    from sklearn.ensemble import VotingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    of_trees: dict[str, Any] = dict(settings)
+    line = float(of_trees.pop("line"))
+    trees = LGBMClassifier(**of_trees, n_jobs=1, verbosity=-1, deterministic=True, force_row_wise=True)
+    both = [("trees", trees), ("line", LogisticRegression(max_iter=1_000))]
+    return make_pipeline(StandardScaler(), VotingClassifier(both, voting="soft", weights=[1 - line, line]))
+
+
 @dataclass(kw_only=True, eq=False)
 class Learner:
     """Fits and asks models of one stream, and counts the fits."""
 
     stream: Stream
     seed: int
+    recipe: Recipe = field(default_factory=boosted)
+    trials: int = 4
     rule: DecisionRule = field(init=False)
     settings: dict[str, Parameter] = field(init=False)
     fits: int = 0
@@ -110,11 +145,11 @@ class Learner:
         self.rule = rule_for(self.stream)
         first = self.examples(np.arange(min(FIRST, len(self.stream.truth)), dtype=np.int64))
         found = search(
-            boosted(),
+            self.recipe,
             first,
             inner_folds(first.truth, times_us=times_of(np.arange(len(first)))),
             self.rule,
-            trials=TRIALS,
+            trials=self.trials,
             seed=self.seed,
             lineage=Lineage(contract="streams", snapshot=self.stream.name, features="as they are"),
             record=lambda _trial: None,
@@ -132,7 +167,7 @@ class Learner:
         self.fits += 1
         try:
             lesson = replace(self.examples(rows), weight=window.weights(times_of(rows)))
-            return fit(boosted(), self.settings, lesson, self.rule, seed=self.seed)
+            return fit(self.recipe, self.settings, lesson, self.rule, seed=self.seed)
         except TrainingImpossible:
             return None
 
@@ -338,6 +373,13 @@ class _Life:
             return float(costs[window.name].mean())
 
         choice = choose_window(windows, score)
+        mine = np.arange(self.live_since, known, dtype=np.int64)
+        incumbent = Incumbent(
+            since=time_at(self.live_since), at_us=times_of(mine), costs=self.done.costs[mine - FIRST]
+        )
+        if not_begun(trigger.occasion, choice, incumbent.cost_since(time_at(cut))) is not None:
+            self.done.refused += 1
+            return
         fitted = self.learner.taught(choice.window, known)
         self.last = now
         self._say(now, f"{trigger.occasion}: {trigger.reason}; {choice.window.name}, {choice.reason}")

@@ -34,9 +34,9 @@ def bench():
 
 @pytest.fixture
 def small(bench, monkeypatch):
-    """800 rows teach the first model, blocks of 200 are decided, one setting is tried."""
+    """800 rows teach the first model, blocks of 200 are decided."""
     lived, streams, command = bench
-    for name, value in (("FIRST", 800), ("BLOCK", 200), ("LATE", 200), ("HELD_BACK", 200), ("TRIALS", 1)):
+    for name, value in (("FIRST", 800), ("BLOCK", 200), ("LATE", 200), ("HELD_BACK", 200)):
         monkeypatch.setattr(lived, name, value)
     return lived, streams, command
 
@@ -53,7 +53,7 @@ def turned(streams, rows=4_400):
 def test_a_world_that_turns_is_followed_and_one_that_never_does_is_left_alone(small):
     """After the turn an alarm, a refit and a promotion: better than never; the rows before it cost no refit at all."""
     lived, streams, command = small
-    learner = lived.Learner(stream=turned(streams), seed=1)
+    learner = lived.Learner(stream=turned(streams), seed=1, trials=1)
     never = 100 * (1 - float(np.mean(lived.beside(learner)["never"])))
 
     done = lived.live(learner, lived.terms_of(cool_down=600, window=800), horizon=800)
@@ -65,6 +65,19 @@ def test_a_world_that_turns_is_followed_and_one_that_never_does_is_left_alone(sm
     assert done.alarms >= 1
     assert done.accuracy > never + 5
     assert int(done.told[0].split()[0]) > TURN
+
+
+def test_the_vote_of_trees_and_a_line_learns_and_takes_weights(small):
+    """The learner of the real streams: half of each vote is the line's, and rows that weigh nothing teach nothing."""
+    lived, streams, _ = small
+    learner = lived.Learner(stream=turned(streams), seed=1, recipe=lived.voting(), trials=1)
+    assert learner.settings["line"] == 0.5
+
+    rows = np.arange(1_000, 1_400, dtype=np.int64)
+    taught = learner.taught(lived.Window(name="all", since=None), 1_000)
+    assert learner.costs(taught, rows).mean() < 0.1
+    turning = lived.Window(name="weighted", since=None, half_life_s=20 * lived.ROW_S)
+    assert learner.costs(learner.taught(turning, TURN + 200), rows + 1_000).mean() < 0.2
 
 
 def test_a_policy_below_never_is_told_and_fails_the_command(bench):

@@ -18,9 +18,10 @@ from geartrain.engine.retraining_live import ask, facts_of
 from geartrain.engine.rows import OUTCOMES, table_of
 from geartrain.engine.windows import window_for
 from geartrain.engine.world import KEY, TRUTH
-from geartrain.errors import SnapshotEmpty
+from geartrain.errors import SnapshotEmpty, TrainingImpossible
 from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
-from geartrain.retraining.policy import Refusal, Trigger, should_retrain
+from geartrain.retraining.policy import Occasion, Refusal, Trigger, should_retrain
+from geartrain.retraining.window import Incumbent
 from geartrain.training.pools import sealed_names
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,9 +94,12 @@ def refused(workspace, made):
     return facts, answer.reason
 
 
-def chosen(workspace, made):
+def chosen(workspace, made, *, occasion=Occasion.ALARM, incumbent=None):
     """The window that a retraining would learn from."""
-    return window_for(workspace, made, {"num_leaves": 3}, changed=NOW - timedelta(days=25), now=NOW, seed=1)
+    trigger = Trigger(occasion=occasion, reason="costs rose", since=NOW - timedelta(days=25))
+    return window_for(
+        workspace, made, {"num_leaves": 3}, trigger=trigger, incumbent=incumbent, now=NOW, seed=1
+    )
 
 
 def test_a_window_without_labels(shop):
@@ -296,3 +300,23 @@ def test_no_test_counts_a_row_twice_however_often_its_label_comes():
     assert [one.rows.tolist() for one in last] == [[2]]
     assert diary.days[0].truth.tolist() == [1.0, 1.0, 0.0]
     assert diary.again == 3
+
+
+def incumbent(cost):
+    """A champion that was live all the time, decided once an hour, and whose every decision cost that."""
+    hours = np.arange(1_200, dtype=np.int64)
+    at_us = round(BEGAN.timestamp() * 1e6) + hours * 3_600_000_000
+    return Incumbent(since=BEGAN, at_us=at_us, costs=np.full(len(hours), cost))
+
+
+def test_an_alarm_that_no_window_can_answer_begins_nothing(shop):
+    """A champion that is free on the block cannot be beaten: nothing begins, unless the calendar or a person asked, or it is dear."""
+    workspace, made = shop(parcels())
+
+    with pytest.raises(TrainingImpossible, match="no window teaches a model that is clearly cheaper"):
+        chosen(workspace, made, incumbent=incumbent(0.0))
+
+    calendar = chosen(workspace, made, occasion=Occasion.SCHEDULE, incumbent=incumbent(0.0))
+    person = chosen(workspace, made)
+    dear = chosen(workspace, made, incumbent=incumbent(1000.0))
+    assert calendar.window == person.window == dear.window

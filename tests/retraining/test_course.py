@@ -19,10 +19,12 @@ from geartrain.retraining.course import (
     Promote,
     margin_of,
     next_move,
+    not_begun,
     way_back,
     yardstick,
 )
 from geartrain.retraining.policy import Facts, Occasion, Trigger, should_retrain
+from geartrain.retraining.window import Window, choose_window
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 TERMS = RetrainingTerms(every_s=86_400.0, cool_down_s=0.0)
@@ -150,3 +152,18 @@ def test_a_dear_model_is_not_its_own_yardstick():
     assert yardstick(low, high) is low
     assert yardstick(high, low[:10]) is high
     assert yardstick(high, np.full(100, np.nan)) is high
+
+
+@pytest.mark.parametrize("occasion", list(Occasion))
+def test_only_a_challenger_with_a_prospect_begins_unless_the_calendar_asked(occasion):
+    """An alarm or a loss asks for a better model; the calendar for one that is not worse, which the block need not foretell."""
+    choice = choose_window((Window(name="all", since=None),), lambda _window: 0.3)
+    calendar = occasion is Occasion.SCHEDULE
+
+    assert not_begun(occasion, choice, 0.5) is None
+    assert not_begun(occasion, choice, None) is None
+    why = not_begun(occasion, choice, 0.3)
+    assert (why is None) is calendar
+    if why is not None:
+        assert "as truths come" in why
+        assert why == not_begun(occasion, choice, 0.2)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from geartrain.retraining.window import Window, block_start, candidates, choose_window
+from geartrain.retraining.window import Incumbent, Window, block_start, candidates, choose_window
 
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -83,3 +83,34 @@ def test_the_block_is_a_fifth_of_the_contracts_window():
 
     assert block_start(times, window_s=100.0) == pytest.approx(979_000_000, abs=1_000_000)
     assert block_start(times, window_s=None) == pytest.approx(799_000_000, abs=1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("cost", "champion", "promises"),
+    [
+        (0.3, 0.4, True),
+        (0.3, 0.3, False),
+        (0.3, 0.301, False),
+        (0.3, 0.2, False),
+        (-5.0, -4.0, True),
+        (0.3, None, True),
+        (None, 0.1, True),
+    ],
+)
+def test_a_window_promises_something_if_it_is_clearly_cheaper_than_the_champion(cost, champion, promises):
+    """As clearly as a shorter window must be cheaper than a longer one; what was not measured speaks against nothing."""
+    assert choose_window(WINDOWS, lambda _window: cost).promises_more_than(champion) is promises
+
+
+def test_what_the_champion_cost_is_told_of_the_decisions_since_a_time_only():
+    """Decisions before it and unknown costs do not count; a champion of later, or of few known costs, tells nothing."""
+    begun_us = int(UNTIL.timestamp()) * 1_000_000
+    at_us = begun_us + np.arange(-100, 60, dtype=np.int64)
+    costs = np.where(at_us < begun_us, 9.0, 1.0)
+    costs[-1] = math.nan
+    champion = Incumbent(since=UNTIL - DAY, at_us=at_us, costs=costs)
+
+    assert champion.cost_since(UNTIL) == 1.0
+    assert champion.cost_since(UNTIL - DAY) == pytest.approx((900 + 59) / 159)
+    assert champion.cost_since(UNTIL - 2 * DAY) is None
+    assert champion.cost_since(UNTIL + timedelta(microseconds=20)) is None

@@ -89,7 +89,16 @@ def retrain(
         case Trigger():
 
             def ordering() -> dict[str, Any]:
-                return ordered(space, product, course.champion, move, now=moment, seed=seed, trials=trials)
+                return ordered(
+                    space,
+                    product,
+                    course.champion,
+                    move,
+                    incumbent=None if asking is not None else course.incumbent,
+                    now=moment,
+                    seed=seed,
+                    trials=trials,
+                )
 
             reason = f"{move.occasion}: {move.reason}"
             return _retrained(workspace, space, product, ordering, course.champion or "", reason, now=moment)

@@ -56,6 +56,7 @@ from geartrain.retraining.course import (
     yardstick,
 )
 from geartrain.retraining.policy import Gap, Occasion, gap_of
+from geartrain.retraining.window import Incumbent
 from geartrain.stats.deciding import decide
 from geartrain.stats.onnx_model import OnnxModel
 
@@ -68,6 +69,7 @@ class Course:
 
     Attributes:
         gap: What the champion costs more than it did; None where too few labels tell.
+        incumbent: What its own decisions cost; None where no truth is known.
         challenger: A retrained release in shadow or canary, and its test; None without one.
         back: A release that stands by and is proven cheaper, if one is.
         asked: The releases that stand by and were asked.
@@ -76,6 +78,7 @@ class Course:
 
     champion: str | None = None
     gap: Gap | None = None
+    incumbent: Incumbent | None = None
     challenger: str | None = None
     contest: Contest | None = None
     back: RollBack | None = None
@@ -166,6 +169,11 @@ def course_of(
     return Course(
         champion=reign.release,
         gap=gap_of(recent, reference, decisions_per_day=per_day),
+        incumbent=Incumbent(
+            since=reign.since,
+            at_us=microseconds_of(mine.rows[EVENT_TIME]).to_numpy().astype(np.int64),
+            costs=mine.costs,
+        ),
         challenger=challenger,
         contest=contest,
         back=way_back(Lately(keep=horizon).took(beside), reign.release, asked, reference=reference)

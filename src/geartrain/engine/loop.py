@@ -36,6 +36,7 @@ from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
 from geartrain.ports.workflow import Workflows
 from geartrain.retraining.course import HORIZON_DAYS, Contest, yardstick
 from geartrain.retraining.policy import Facts, gap_of
+from geartrain.retraining.window import Incumbent
 from geartrain.serving.routing import Arm, arm_of
 
 #: How often a day feeds are looked at.
@@ -269,6 +270,17 @@ class Loop:
     def contest(self, *, margin: float) -> Contest:
         """A new paired test on the scale of the champion's own costs."""
         return Contest.begin(self.reference_costs, horizon_rows=self.horizon_rows(), margin=margin)
+
+    def incumbent(self) -> Incumbent | None:
+        """What the champion's own decisions cost; None before the first."""
+        if self.champion is None or self.live_since is None or not self.answered:
+            return None
+        mine = np.concatenate([one.day.releases for one in self.answered]) == self.champion.release
+        return Incumbent(
+            since=self.live_since,
+            at_us=np.concatenate([one.decided_us for one in self.answered])[mine],
+            costs=np.concatenate([one.costs for one in self.answered])[mine],
+        )
 
     def horizon_rows(self) -> int:
         """How many decisions a paired test may take, and how far back releases are compared."""

@@ -28,7 +28,7 @@ from geartrain.engine.workspace import Workspace
 from geartrain.release.answers import Answer
 from geartrain.release.conditions import next_step, stage_of
 from geartrain.retraining.policy import ALARMS, Facts, Refusal, Trigger, should_retrain
-from geartrain.retraining.window import Window
+from geartrain.retraining.window import Incumbent, Window
 
 #: How far back arrivals count for the share in quarantine where the contract names no window.
 _RECENT = timedelta(days=7)
@@ -144,16 +144,23 @@ def ordered(
     champion: str | None,
     trigger: Trigger,
     *,
+    incumbent: Incumbent | None,
     now: datetime,
     seed: int,
     trials: int | None,
 ) -> Document:
     """Choose the rows to learn from and say what is to be built, and why; nothing is written down yet.
 
+    *incumbent* is what the champion's decisions cost; None where a person asked, who wants a new model whatever
+    the windows promise.
+
     Raises:
         SnapshotEmpty: No labelled row is known.
+        TrainingImpossible: No window promises a model that could be proven better than the champion.
     """
-    window, why = _window(workspace, product, champion, changed=trigger.since, now=now, seed=seed)
+    window, why = _window(
+        workspace, product, champion, trigger=trigger, incumbent=incumbent, now=now, seed=seed
+    )
     ordered = order(
         product,
         now=now,
@@ -215,7 +222,8 @@ def _window(
     product: Product,
     champion: str | None,
     *,
-    changed: datetime | None,
+    trigger: Trigger,
+    incumbent: Incumbent | None,
     now: datetime,
     seed: int,
 ) -> tuple[Window, str]:
@@ -226,7 +234,7 @@ def _window(
         ), "the rows do not say when they happened, so all of them are learned from"
     document = run_of_release(workspace.root, product.name, champion) if champion else None
     settings: dict[str, Parameter] = dict(document["settings"]) if document is not None else {}
-    found = window_for(workspace, product, settings, changed=changed, now=now, seed=seed)
+    found = window_for(workspace, product, settings, trigger=trigger, incumbent=incumbent, now=now, seed=seed)
     return found.window, found.reason
 
 

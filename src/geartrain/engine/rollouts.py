@@ -246,11 +246,17 @@ class Rollout:
     def _train(self, trigger: Trigger, diary: Diary, now: datetime) -> None:
         loop = self.loop
         assert loop.champion is not None
-        self.last = now
         try:
             window = window_for(
-                loop.workspace, loop.product, self._settings(), changed=trigger.since, now=now, seed=loop.seed
+                loop.workspace,
+                loop.product,
+                self._settings(),
+                trigger=trigger,
+                incumbent=loop.incumbent(),
+                now=now,
+                seed=loop.seed,
             )
+            self.last = now
             started = RetrainingStarted(
                 product=loop.product.name,
                 trigger=f"{trigger.occasion}: {trigger.reason}; {window.reason}",

@@ -18,7 +18,16 @@ from geartrain.engine.rows import Rows, classes_of, take_rows, truth_of
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import SnapshotEmpty, TrainingImpossible
 from geartrain.features.encoding import encode, fit_encoding
-from geartrain.retraining.window import Choice, Window, block_start, candidates, choose_window
+from geartrain.retraining.course import not_begun
+from geartrain.retraining.policy import Trigger
+from geartrain.retraining.window import (
+    Choice,
+    Incumbent,
+    Window,
+    block_start,
+    candidates,
+    choose_window,
+)
 from geartrain.stats.fitted import Fitted
 from geartrain.training.examples import Examples, row_costs
 from geartrain.training.fitting import fit
@@ -60,11 +69,19 @@ def window_for(
     product: Product,
     settings: dict[str, Parameter],
     *,
-    changed: datetime | None,
+    trigger: Trigger,
+    incumbent: Incumbent | None,
     now: datetime,
     seed: int,
 ) -> Choice:
-    """Try the whole history, plain and weighted, the contract's window and the rows since the change; take the cheapest."""
+    """Try the whole history, plain and weighted, the contract's window and the rows since the change; take the cheapest.
+
+    *incumbent* is what the champion's decisions cost; None does not compare with it.
+
+    Raises:
+        SnapshotEmpty: No labelled row is known.
+        TrainingImpossible: None promises a model that could be proven better than the champion.
+    """
     contract = product.contract
     terms = contract.retraining
     _, every = take_rows(workspace, contract, product.features, known_at=now)
@@ -77,10 +94,15 @@ def window_for(
     cut = block_start(times, window_s=window_s)
     block = rows.take(np.flatnonzero(times >= cut).astype(np.int64))
     until = datetime.fromtimestamp(cut / 1e6, tz=now.tzinfo)
-    windows = candidates(changed=changed, window_s=window_s, until=until)
-    return choose_window(
+    windows = candidates(changed=trigger.since, window_s=window_s, until=until)
+    choice = choose_window(
         windows, _scorer(product, settings, rows, times, cut, block, classes=classes, seed=seed)
     )
+    champion = incumbent.cost_since(until) if incumbent else None
+    why_not = not_begun(trigger.occasion, choice, champion)
+    if why_not is not None:
+        raise TrainingImpossible(why_not, where=contract.product.name)
+    return choice
 
 
 def _scorer(

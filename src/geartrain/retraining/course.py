@@ -23,6 +23,7 @@ from geartrain.retraining.challenge import (
     ruling,
 )
 from geartrain.retraining.policy import FEWEST_IN_GAP, Occasion, Refusal, Trigger
+from geartrain.retraining.window import Choice
 
 Floats = NDArray[np.float64]
 
@@ -180,3 +181,19 @@ def margin_of(terms: RetrainingTerms, occasion: Occasion) -> float:
     loss has to be better.
     """
     return terms.margin if occasion is Occasion.SCHEDULE else 0.0
+
+
+def not_begun(occasion: Occasion, choice: Choice, champion: float | None) -> str | None:
+    """Why nothing is trained after the windows were tried; None where something is.
+
+    Whoever answers an alarm or a loss must be proven better than the *champion*, which cost that per decision on
+    the block that the windows were tried on. Where no model was clearly better there, the truths that would teach a
+    better one are still too few: training now spends a test, and a cool-down, on a challenger without prospect.
+    Asked again it is with the next truths. The reason has no figures, so that the same no is told once.
+    """
+    if occasion is Occasion.SCHEDULE or choice.promises_more_than(champion):
+        return None
+    return (
+        "no window teaches a model that is clearly cheaper than the champion on the last labelled block;"
+        " it is asked again as truths come"
+    )

@@ -22,6 +22,8 @@ Times = NDArray[np.int64]
 LEAST_GAIN = 0.02
 #: The last part of the window's labelled rows that windows are tried on.
 BLOCK = 0.2
+#: Known costs of the champion's decisions that its mean on the block needs.
+FEWEST_DECIDED = 50
 #: All rows, weighted: in so many parts of the contract's window a row's weight falls to a half.
 HALF_LIVES = 2.0
 
@@ -62,6 +64,44 @@ class Choice:
     window: Window
     tried: tuple[Tried, ...]
     reason: str
+
+    def promises_more_than(self, champion: float | None) -> bool:
+        """Whether the chosen window's model was clearly cheaper on the block than the *champion*, which cost that there.
+
+        Where either was not measured nothing speaks against it.
+        """
+        cost = next((one.cost for one in self.tried if one.window == self.window), None)
+        return cost is None or champion is None or _clearly_cheaper(cost, champion)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Incumbent:
+    """What the champion's own decisions cost.
+
+    Attributes:
+        since: When it went live; it was taught by nothing later.
+        at_us: When it decided, in microseconds, shape (n,).
+        costs: What each decision cost; NaN while that is not known, shape (n,).
+    """
+
+    since: datetime
+    at_us: Times
+    costs: Floats
+
+    def cost_since(self, begin: datetime) -> float | None:
+        """The mean cost of the decisions since *begin*; None where it went live later or fewer than fifty are known.
+
+        >>> from datetime import UTC
+        >>> day = datetime(2026, 1, 1, tzinfo=UTC)
+        >>> at_us = int(day.timestamp()) * 1_000_000 + np.arange(100)
+        >>> Incumbent(since=day, at_us=at_us, costs=np.ones(100)).cost_since(day)
+        1.0
+        """
+        if self.since > begin:
+            return None
+        found = self.costs[self.at_us >= round(begin.timestamp() * 1e6)]
+        known = found[np.isfinite(found)]
+        return float(known.mean()) if len(known) >= FEWEST_DECIDED else None
 
 
 def block_start(times_us: Times, *, window_s: float | None) -> int:
