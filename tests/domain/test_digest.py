@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from pathlib import PurePosixPath
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,3 +137,13 @@ def test_a_field_that_a_noun_got_later_leaves_old_names_alone() -> None:
 
     assert digest(After(3)) == digest(Before(3))
     assert len({digest(After(3)), digest(After(3, "km")), digest(After(3, "mm"))}) == 3
+
+
+def test_a_struct_is_told_by_the_names_of_its_fields():
+    """A noun of the hot path has the canonical form that a dataclass with its fields would have."""
+
+    class Struck(msgspec.Struct, array_like=True):
+        b: int
+        a: tuple[float, ...] = (1.0, 2.5)
+
+    assert canonical(Struck(b=3)) == canonical({"a": (1, 2.5), "b": 3})

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 #: The value of `metadata={"digest": ...}` for a field that a noun got later: while it holds its
 #: default the noun keeps the identity, and so the signatures, that it had before there was the field.
 UNLESS_DEFAULT = "unless default"
@@ -66,6 +68,8 @@ def plain(value: object) -> object:
             return [plain(item) for item in value]
         case set() | frozenset():
             return sorted((plain(item) for item in value), key=repr)
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: plain(getattr(value, field.name))
