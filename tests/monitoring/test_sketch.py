@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geartrain.monitoring.sketch import LEAST, MOST_CELLS, add, quantiles, sketch
+from geartrain.monitoring.sketch import LEAST, MOST_CELLS, add, quantiles, sketch, sketch_and_reach
 
 VALUES = st.lists(
     st.one_of(
@@ -32,6 +32,20 @@ def test_two_parts_added_are_the_whole(first, second):
     assert add(sketch(b), sketch(a)) == whole
     assert sum(whole.counts) == len(first) + len(second)
     assert len(whole.cells) <= MOST_CELLS
+
+
+@given(values=VALUES, between=VALUES, shares=st.lists(st.floats(0, 1), max_size=6))
+@settings(deadline=None)
+def test_how_many_values_reach_an_edge_is_exact_wherever_the_edges_lie(values, between, shares):
+    """As comparing each with each says: edges between the values, on them, beyond them, several in one cell."""
+    some = np.asarray(values, dtype=np.float64)
+    on = [values[int(share * (len(values) - 1))] for share in shares] if values else []
+    edges = np.asarray(sorted({*between[:10], *on}), dtype=np.float64)
+
+    seen, reach = sketch_and_reach(some, edges)
+
+    assert seen == sketch(some)
+    assert reach.tolist() == [int((some >= edge).sum()) for edge in edges]
 
 
 @given(values=VALUES.filter(bool))

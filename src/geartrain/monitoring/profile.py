@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from geartrain.domain.wire import decode, encode
 from geartrain.errors import ColumnMissing
 from geartrain.monitoring import distinct
-from geartrain.monitoring.sketch import Sketch, add, sketch
+from geartrain.monitoring.sketch import Sketch, add, sketch_and_reach
 
 if TYPE_CHECKING:
     import polars as pl
 
 Floats = NDArray[np.float64]
+#: The least and the largest value, where there are any.
+Ends = tuple[float, float] | None
 Counts = NDArray[np.int64]
 
 #: Quantile bins of a number column.
@@ -153,7 +155,7 @@ def build(frame: pa.Table, columns: tuple[str, ...] | None = None) -> Profile:
         if _is_category(kind):
             categories.append(_build_categories(name, _texts(frame, name)))
         elif _is_number(kind) or pa.types.is_temporal(kind) or pa.types.is_null(kind):
-            numbers.append(_build_numbers(name, _floats(frame, name), frame.num_rows))
+            numbers.append(_build_numbers(name, *_floats(frame, name), frame.num_rows))
         else:
             raise ColumnMissing(
                 f"column `{name}` is nested and has no profile",
@@ -173,7 +175,7 @@ def observe(reference: Profile, frame: pa.Table) -> Profile:
     return Profile(
         rows=frame.num_rows,
         numbers=tuple(
-            _count_numbers(column.name, column.edges, _floats(frame, column.name), frame.num_rows)
+            _count_numbers(column.name, column.edges, *_floats(frame, column.name), frame.num_rows)
             for column in reference.numbers
         ),
         categories=tuple(
@@ -197,10 +199,10 @@ def observe_columns(reference: Profile, read: Callable[[str], Iterable[pa.Table]
         reduce(
             _merge_numbers,
             (
-                _count_numbers(column.name, column.edges, _floats(part, column.name), part.num_rows)
+                _count_numbers(column.name, column.edges, *_floats(part, column.name), part.num_rows)
                 for part in read(column.name)
             ),
-            _count_numbers(column.name, column.edges, np.zeros(0), 0),
+            _count_numbers(column.name, column.edges, np.zeros(0), None, 0),
         )
         for column in reference.numbers
     )
@@ -282,18 +284,24 @@ def _series(frame: pa.Table, name: str) -> pl.Series:
     return column.to_series()
 
 
-def _floats(frame: pa.Table, name: str) -> Floats:
-    """The values of a column that are numbers."""
+def _floats(frame: pa.Table, name: str) -> tuple[Floats, Ends]:
+    """The values of a column that are numbers, and the least and the largest of them."""
     kind = frame.schema.field(name).type if name in frame.column_names else pa.null()
     if pa.types.is_floating(kind) or pa.types.is_integer(kind):
         column = frame.column(name).drop_null().cast(pa.float64(), safe=False)
         values: Floats = column.to_numpy()
     else:
         values = _read_floats(_series(frame, name))
+    ends = _ends(values)
     # NaN is in no order, so it makes both comparisons false.
-    if values.size and values.min() > -MOST and values.max() < MOST:
-        return values
-    return values[np.abs(values) < MOST]
+    if ends is None or (ends[0] > -MOST and ends[1] < MOST):
+        return values, ends
+    values = values[np.abs(values) < MOST]
+    return values, _ends(values)
+
+
+def _ends(values: Floats) -> Ends:
+    return (float(values.min()), float(values.max())) if values.size else None
 
 
 def _read_floats(series: pl.Series) -> Floats:
@@ -335,8 +343,8 @@ def _texts(frame: pa.Table, name: str) -> list[pa.DictionaryArray]:
     ]
 
 
-def _build_numbers(name: str, values: Floats, rows: int) -> NumberColumn:
-    return _count_numbers(name, _edges(values, np.unique(values)), values, rows)
+def _build_numbers(name: str, values: Floats, ends: Ends, rows: int) -> NumberColumn:
+    return _count_numbers(name, _edges(values, np.unique(values)), values, ends, rows)
 
 
 def _edges(values: Floats, distinct: Floats) -> tuple[float, ...]:
@@ -355,22 +363,19 @@ def _digits(value: float) -> float:
     return float(f"{value:.8g}")
 
 
-def _count_numbers(name: str, edges: tuple[float, ...], values: Floats, rows: int) -> NumberColumn:
-    ends = (float(values.min()), float(values.max())) if values.size else None
+def _count_numbers(
+    name: str, edges: tuple[float, ...], values: Floats, ends: Ends, rows: int
+) -> NumberColumn:
     mean = float(values.mean()) if values.size else 0.0
-    at_least = np.zeros(len(edges), dtype=np.int64)
     m2 = 0.0
-    above, apart = np.empty(_PART, dtype=np.bool_), np.empty(_PART)
+    apart = np.empty(_PART)
     for start in range(0, values.size, _PART):
         part = values[start : start + _PART]
-        seen, gaps = above[: part.size], apart[: part.size]
-        # A comparison an edge has no branch to mispredict: six times faster than a search.
-        for place, edge in enumerate(edges):
-            np.greater_equal(part, edge, out=seen)
-            at_least[place] += np.count_nonzero(seen)
+        gaps = apart[: part.size]
         np.subtract(part, mean, out=gaps)
         m2 += float(np.square(gaps, out=gaps).sum())
-    counts = -np.diff(at_least, prepend=values.size, append=0)
+    sketched, reach = sketch_and_reach(values, np.asarray(edges), ends)
+    counts = -np.diff(reach, prepend=values.size, append=0)
     return NumberColumn(
         name=name,
         rows=rows,
@@ -381,7 +386,7 @@ def _count_numbers(name: str, edges: tuple[float, ...], values: Floats, rows: in
         m2=m2,
         low=ends[0] if ends else None,
         high=ends[1] if ends else None,
-        sketch=sketch(values, ends),
+        sketch=sketched,
         distinct=distinct.of_numbers(values),
     )
 
