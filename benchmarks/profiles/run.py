@@ -93,6 +93,7 @@ def parts_of(file: pq.ParquetFile, part: int, name: str) -> Iterator[pa.Table]:
 
 
 def profiled(path: Path, part: int) -> dict[str, object]:
+    import pyarrow.compute  # noqa: F401
     import scipy.special  # noqa: F401
 
     from geartrain.monitoring.drift import DriftState, drift

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -289,7 +289,7 @@ def _floats(frame: pa.Table, name: str) -> tuple[Floats, Ends]:
     kind = frame.schema.field(name).type if name in frame.column_names else pa.null()
     if pa.types.is_floating(kind) or pa.types.is_integer(kind):
         column = frame.column(name).drop_null().cast(pa.float64(), safe=False)
-        values: Floats = column.to_numpy()
+        values: Floats = _as_numpy(column.combine_chunks())
     else:
         values = _read_floats(_series(frame, name))
     ends = _ends(values)
@@ -298,6 +298,11 @@ def _floats(frame: pa.Table, name: str) -> tuple[Floats, Ends]:
         return values, ends
     values = values[np.abs(values) < MOST]
     return values, _ends(values)
+
+
+def _as_numpy(column: pa.Array) -> NDArray[Any]:
+    """Numbers without nulls as they lie. `to_numpy` would load pandas wherever it is installed: 0.3 s and 40 MB."""
+    return np.from_dlpack(column)
 
 
 def _ends(values: Floats) -> Ends:
@@ -424,7 +429,7 @@ def _counted(texts: list[pa.DictionaryArray]) -> dict[str, int]:
     """How many rows each text has."""
     counted: dict[str, int] = {}
     for chunk in texts:
-        codes = chunk.indices.drop_null().to_numpy(zero_copy_only=False)
+        codes = _as_numpy(chunk.indices.drop_null())
         rows = np.bincount(codes, minlength=len(chunk.dictionary))
         for text, count in zip(chunk.dictionary.to_pylist(), rows.tolist(), strict=True):
             if count and text is not None:
