@@ -103,7 +103,7 @@ def counts(*stores: HeldFeatures) -> float:
     )
 
 
-def until(condition, *steps: Consumer, patience_s: float = 20.0) -> None:
+def until(condition, *steps: Consumer, patience_s: float = 60.0) -> None:
     end = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

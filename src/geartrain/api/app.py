@@ -128,7 +128,12 @@ class Application:
             if hot is None:
                 await self._controlled(scope, receive, send)
                 return
-            reply = await self._answered(*hot, AsgiAsked(scope, receive))
+            handler, call = hot
+            try:
+                reply = await self._answered(handler, call, AsgiAsked(scope, receive))
+            except ClientGone:
+                self._count_gone(call)
+                return
             headers = [
                 (b"content-type", reply.content_type),
                 (b"content-length", b"%d" % len(reply.body)),
@@ -136,9 +141,7 @@ class Application:
             ]
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
-            self._count(hot[1], reply)
-        except ClientGone:
-            self._count_gone(scope["path"])
+            self._count(call, reply)
         finally:
             self.in_flight -= 1
 
@@ -150,11 +153,14 @@ class Application:
             if hot is None:
                 await by_asgi(self._controlled, scope, protocol)
                 return
-            reply = await self._answered(*hot, RsgiAsked(scope, protocol))
+            handler, call = hot
+            try:
+                reply = await self._answered(handler, call, RsgiAsked(scope, protocol))
+            except ClientGone:
+                self._count_gone(call)
+                return
             protocol.response_bytes(reply.status, _headers_of(reply), reply.body)
-            self._count(hot[1], reply)
-        except ClientGone:
-            self._count_gone(scope.path)
+            self._count(call, reply)
         finally:
             self.in_flight -= 1
 
@@ -251,10 +257,8 @@ class Application:
             return False
         return True
 
-    def _count_gone(self, path: str) -> None:
-        place = _place_of(path)
-        if place is not None:
-            self.metrics.requests.labels(place[0], "gone").inc()
+    def _count_gone(self, call: Call) -> None:
+        self.metrics.requests.labels(call.route, "gone").inc()
 
     def _count(self, call: Call, reply: Reply) -> None:
         seconds = perf_counter() - call.started

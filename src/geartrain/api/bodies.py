@@ -142,13 +142,17 @@ async def in_time(reading: Awaitable[bytes], within_s: float) -> bytes:
     Raises:
         Refusal: 408, it took longer than *within_s*.
     """
-    deadlines = deadlines_of_loop()
+    deadlines = _deadlines()
     task = deadlines.enter(within_s)
     try:
         return await reading
     except asyncio.CancelledError:
-        deadlines.refuse_if_past(task, within_s)
-        raise
+        if not deadlines.is_past(task):
+            raise
+        task.uncancel()
+        raise Refusal(
+            408, "http.timeout", f"the body did not arrive within {within_s:g} s", headers=_CLOSE
+        ) from None
     finally:
         deadlines.leave(task)
 
@@ -169,7 +173,7 @@ async def _read(receive: Receive, most: int) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-class Deadlines:
+class _Deadlines:
     """Cancels tasks that wait too long, looking at all of them now and then.
 
     A timer for each request costs more than reading its body; one look at all of them
@@ -197,17 +201,9 @@ class Deadlines:
         self._until.pop(task, None)
         self._past.discard(task)
 
-    def refuse_if_past(self, task: asyncio.Task[object], within_s: float) -> None:
-        """Refuse where the task was cancelled because its time of *within_s* was over.
-
-        Raises:
-            Refusal: 408.
-        """
-        if task in self._past:
-            task.uncancel()
-            raise Refusal(
-                408, "http.timeout", f"the body did not arrive within {within_s:g} s", headers=_CLOSE
-            ) from None
+    def is_past(self, task: asyncio.Task[object]) -> bool:
+        """Whether the task was cancelled because its time was over."""
+        return task in self._past
 
     def _look(self) -> None:
         now = self.loop.time()
@@ -225,12 +221,11 @@ class Deadlines:
 _HELD = local()
 
 
-def deadlines_of_loop() -> Deadlines:
-    """The deadlines of the running loop."""
+def _deadlines() -> _Deadlines:
     loop = asyncio.get_running_loop()
-    held: Deadlines | None = getattr(_HELD, "deadlines", None)
+    held: _Deadlines | None = getattr(_HELD, "deadlines", None)
     if held is None or held.loop is not loop:
-        held = _HELD.deadlines = Deadlines(loop)
+        held = _HELD.deadlines = _Deadlines(loop)
     return held
 
 

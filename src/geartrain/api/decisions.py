@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from geartrain.api.bodies import Asked, BodyLimits, require_json
 from geartrain.api.calls import Call
 from geartrain.api.errors import Refusal, Reply
 from geartrain.api.metrics import ServingMetrics
+from geartrain.api.waiting import Waiting, still_in_time
 from geartrain.domain.columns import as_text
 from geartrain.domain.prediction import Decision
 from geartrain.errors import GeartrainError, RequestInvalid
@@ -101,20 +102,14 @@ def document_of(decision: Decision) -> DecisionDocument:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Query:
+class _Query(Waiting):
     """A slice of one request on its way through the batcher."""
 
     ask: Ask
     future: asyncio.Future[tuple[LoggedDecision, ...]]
-    #: When its turn must have come, by the steady clock.
     until_s: float
     decided: float = 0.0
     logged: float = field(default=0.0)
-
-    def fail(self, error: BaseException) -> None:
-        """Answer with *error*, where somebody waits."""
-        if not self.future.done():
-            self.future.set_exception(error)
 
 
 class DecisionRoute:
@@ -273,7 +268,7 @@ class DecisionRoute:
     def _run(self, product: str, queries: Sequence[_Query]) -> None:
         """Decide and hand to the log; whatever happens, every query gets an answer."""
         handed_over = False
-        queries = in_time(self._admission, queries)
+        queries = still_in_time(self._admission, queries)
         if not queries:
             return
         try:
@@ -332,37 +327,6 @@ def admit(admission: Admission, promised_s: float | None) -> None:
             hint=f"try again in {retry_s} s",
             headers=((b"retry-after", str(retry_s).encode()),),
         )
-
-
-class Waiting(Protocol):
-    """A query that waits for its turn, which must have come until *until_s* of the steady clock."""
-
-    until_s: float
-
-    def fail(self, error: BaseException) -> None:
-        """Answer with *error*, where somebody waits."""
-
-
-W = TypeVar("W", bound=Waiting)
-
-
-def in_time(admission: Admission, queries: Sequence[W]) -> Sequence[W]:
-    """The queries whose turn has come in time; in a crowd the others are refused, and cost no call of the model."""
-    if not admission.is_crowded:
-        return queries
-    turn_s = perf_counter()
-    for query in queries:
-        if query.until_s < turn_s:
-            query.fail(
-                Refusal(
-                    503,
-                    "serving.overloaded",
-                    "the request waited so long for its turn that the promised latency is over",
-                    hint="try again in 1 s",
-                    headers=((b"retry-after", b"1"),),
-                )
-            )
-    return [query for query in queries if query.until_s >= turn_s]
 
 
 def _release(waiting: Sequence[tuple[_Query, tuple[LoggedDecision, ...]]], written: Future[None]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from geartrain.api.bodies import Asked, BodyLimits, require_json, require_plain
 from geartrain.api.calls import Call
-from geartrain.api.decisions import MOST_ROWS_AT_ONCE, RowLimits, admit, in_time
+from geartrain.api.decisions import MOST_ROWS_AT_ONCE, RowLimits, admit
 from geartrain.api.errors import Refusal, Reply
 from geartrain.api.plain_answers import LABEL, PROBABILITIES, VALUE, plain_answers
 from geartrain.api.tensors import (
@@ -30,6 +30,7 @@ from geartrain.api.tensors import (
     packed,
     read_tensors,
 )
+from geartrain.api.waiting import Waiting, still_in_time
 from geartrain.domain.prediction import Floats
 from geartrain.errors import GeartrainError, ModelUnknown, NotReady, ProductUnknown, RequestInvalid
 from geartrain.serving.admission import Admission
@@ -55,10 +56,10 @@ _FEW_ROWS: Final = 8
 Answers = tuple[list[float], Sequence[int]]
 
 
-class _Query:
+class _Query(Waiting):
     """Rows on their way through the batcher: a flat list of numbers, or a checked matrix."""
 
-    __slots__ = ("future", "request", "rows", "served", "until_s", "values")
+    __slots__ = ("request", "rows", "served", "values")
 
     #: Made when the query is handed over.
     future: asyncio.Future[Answers]
@@ -70,7 +71,6 @@ class _Query:
         self.request = request
         self.values = values
         self.rows = rows
-        #: When its turn must have come, by the steady clock.
         self.until_s = math.inf
 
     def parts(self, most: int) -> Sequence[_Query]:
@@ -85,11 +85,6 @@ class _Query:
             )
             for start in range(0, self.rows, most)
         ]
-
-    def fail(self, error: BaseException) -> None:
-        """Answer with *error*, where somebody waits."""
-        if not self.future.done():
-            self.future.set_exception(error)
 
 
 def lane_of(host: ServingHost, model: str) -> Lane:
@@ -157,7 +152,6 @@ class InferenceRoute:
         self._bodies = bodies
         self._rows = rows
         self._batcher: MicroBatcher[_Query] | None = None
-        self._new_future: Callable[[], asyncio.Future[Answers]]
 
     async def __call__(self, call: Call, asked: Asked) -> Reply:
         """Answer one request.
@@ -224,30 +218,27 @@ class InferenceRoute:
 
     def _submitted(self, query: _Query) -> asyncio.Future[Answers]:
         """What the model will say about a query of at most `MOST_ROWS_AT_ONCE` rows."""
-        batcher = self._batcher
-        if batcher is None:
-            loop = asyncio.get_running_loop()
-            self._new_future = loop.create_future
-            batcher = self._batcher = MicroBatcher(
+        loop = asyncio.get_running_loop()
+        if self._batcher is None:
+            self._batcher = MicroBatcher(
                 run=self._run,
                 schedule=loop.call_soon,
                 weigh=lambda query: query.rows,
                 most=MOST_ROWS_AT_ONCE,
             )
-        future = query.future = self._new_future()
-        batcher.submit(query)
-        return future
+        query.future = loop.create_future()
+        self._batcher.submit(query)
+        return query.future
 
     def _run(self, queries: Sequence[_Query]) -> None:
         """One model call for each release among *queries*; every query gets an answer, if only that it came too late."""
-        queries = in_time(self._admission, queries)
+        queries = still_in_time(self._admission, queries)
         try:
             for group in _by_release(queries):
                 _run_group(group)
         finally:
             for query in queries:
-                if not query.future.done():
-                    query.future.set_exception(RuntimeError("the batch was not inferred"))
+                query.fail(RuntimeError("the batch was not inferred"))
 
     def _plain(self, served: Served, body: bytes) -> _Query | None:
         """The query of a request that is as most are, or None where it is not."""

@@ -6,7 +6,6 @@ costs about a third less than by ASGI's messages.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from functools import cache
 from typing import Any, Final, Protocol
@@ -18,7 +17,7 @@ from geartrain.api.bodies import (
     Receive,
     Scope,
     check_length,
-    deadlines_of_loop,
+    in_time,
     too_large,
 )
 
@@ -78,18 +77,10 @@ class RsgiAsked:
         check_length(stated, most)
         # A body that does not say how long it is may not be taken in one piece.
         reading = self._protocol() if stated is not None else _in_parts(self._protocol, most)
-        # As `in_time`, without a coroutine of its own.
-        deadlines = deadlines_of_loop()
-        task = deadlines.enter(within_s)
         try:
-            return await reading
-        except asyncio.CancelledError:
-            deadlines.refuse_if_past(task, within_s)
-            raise
+            return await in_time(reading, within_s)
         except _gone() as gone:
             raise ClientGone from gone
-        finally:
-            deadlines.leave(task)
 
 
 @cache

@@ -9,9 +9,10 @@ equals the same value evaluated among a million others: serving relies on it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,6 +96,23 @@ def microseconds(value: date | timedelta) -> int:
         value = datetime.combine(value, time(), tzinfo=UTC)
     moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def cells_of(names: Sequence[Hashable]) -> Callable[[Any], tuple[Any, ...]]:
+    """Takes the items *names* out of a row, or the places *names* out of a list, in one call of C.
+
+    What it gives is a tuple, also of one item or none. It raises what the row raises for an item that is not there.
+
+    >>> cells_of(("b", "a"))({"a": 1, "b": 2}), cells_of(("a",))({"a": 1}), cells_of(())({})
+    ((2, 1), (1,), ())
+    """
+    match tuple(names):
+        case ():
+            return lambda _row: ()
+        case (name,):
+            return lambda row: (row[name],)
+        case several:
+            return itemgetter(*several)
 
 
 def as_number(value: object) -> float:

@@ -7,12 +7,12 @@ such a product nearly every row is one that it speaks of.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geartrain.domain.columns import cells_of
 from geartrain.domain.features import Encoding, FeatureType, RequestFeature
 
 _NUMBERS: Final = frozenset((float, int))
@@ -23,11 +23,9 @@ class PlainNumbers:
     """The encoding of a model that reads nothing but numbers which the request carries."""
 
     def __init__(self, columns: Sequence[str], places: Sequence[int], width: int) -> None:
-        # Asked for one name more than there are, so that what comes is always a tuple.
-        self._values = itemgetter(*columns, columns[0])
+        self._values = cells_of(columns)
         self._places = list(places)
         self._width = width
-        self._is_dense = self._places == list(range(width))
 
     @classmethod
     def of(cls, encoding: Encoding) -> PlainNumbers | None:
@@ -45,7 +43,7 @@ class PlainNumbers:
             columns.append(one.expression)
             places.append(width)
             width += 2 if one.missing_is_signal else 1
-        return cls(columns, places, width) if columns else None
+        return cls(columns, places, width)
 
     def encode(self, rows: Sequence[Mapping[str, object]]) -> NDArray[np.float32] | None:
         """Float32 (n, columns of the encoding), or None where a value is missing or no plain number."""
@@ -61,9 +59,7 @@ class PlainNumbers:
             return None
         if not np.isfinite(exact).all():
             return None
-        exact = np.clip(exact, -_LARGEST, _LARGEST).reshape(len(rows), -1) + 0.0
-        if self._is_dense:
-            return exact[:, : self._width].astype(np.float32)
         table = np.zeros((len(rows), self._width), dtype=np.float32)
-        table[:, self._places] = exact[:, : len(self._places)]
+        exact = np.clip(exact, -_LARGEST, _LARGEST) + 0.0
+        table[:, self._places] = exact.reshape(len(rows), len(self._places))
         return table

@@ -291,7 +291,8 @@ def _floats(frame: pa.Table, name: str) -> tuple[Floats, Ends]:
         column = frame.column(name).drop_null().cast(pa.float64(), safe=False)
         values: Floats = _as_numpy(column.combine_chunks())
     else:
-        values = _read_floats(_series(frame, name))
+        series = _series(frame, name)
+        values = np.zeros(0) if series.dtype.is_nested() else numbers_in(series).drop_nulls().to_numpy()
     ends = _ends(values)
     # NaN is in no order, so it makes both comparisons false.
     if ends is None or (ends[0] > -MOST and ends[1] < MOST):
@@ -309,18 +310,15 @@ def _ends(values: Floats) -> Ends:
     return (float(values.min()), float(values.max())) if values.size else None
 
 
-def _read_floats(series: pl.Series) -> Floats:
-    """What texts, times and decimals say as numbers; what cannot be read is left out."""
+def numbers_in(series: pl.Series) -> pl.Series:
+    """What the values of a column that is not nested say as numbers, times in microseconds; null where they say none."""
     import polars as pl
 
-    if series.dtype.is_nested():
-        return np.zeros(0)
     if series.dtype.is_temporal():
         series = series.cast(pl.Datetime("us"), strict=False).cast(pl.Int64)
     elif series.dtype == pl.Categorical:
         series = series.cast(pl.String)
-    read: Floats = series.cast(pl.Float64, strict=False).drop_nulls().to_numpy()
-    return read
+    return series.cast(pl.Float64, strict=False)
 
 
 def _texts(frame: pa.Table, name: str) -> list[pa.DictionaryArray]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from geartrain.monitoring.profile import LONGEST_NAME, MOST, CategoryColumn, NumberColumn, Profile
+from geartrain.monitoring.profile import LONGEST_NAME, MOST, CategoryColumn, NumberColumn, Profile, numbers_in
 from geartrain.stats.distance import effective_share
 
 if TYPE_CHECKING:
@@ -87,14 +87,9 @@ def worth(values: NDArray[np.float64]) -> float:
 
 
 def _bins(column: NumberColumn, rows: pl.DataFrame) -> Codes:
-    import polars as pl
-
     if column.name not in rows.columns or rows[column.name].dtype.is_nested():
         return np.full(rows.height, NOTHING, dtype=np.int16)
-    series = rows[column.name]
-    if series.dtype.is_temporal():
-        series = series.cast(pl.Datetime("us"), strict=False).cast(pl.Int64)
-    values = series.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    values = numbers_in(rows[column.name]).fill_null(float("nan")).to_numpy()
     found = np.searchsorted(np.asarray(column.edges), values, side="right").astype(np.int16)
     found[~(np.abs(values) < MOST)] = NOTHING
     return found

@@ -105,31 +105,10 @@ def decide_rows(
     costs = decided.expected_cost.tolist()
     doubts = _doubts(served, matrix, predictions, stale_s)
     answers = predictions.values.tolist()
-    whole = [math.isfinite(sum(answer)) for answer in answers]
     outputs, own_arm = served.outputs, arm.value
-    if not any(doubts) and all(whole) and ABSTAINED not in actions:
-        # Nothing stands between any row and the model's own action, as nearly always.
-        plain = [
-            Decision(
-                id=one,
-                product=served.product,
-                release=served.release,
-                key=key,
-                decided_at=now,
-                action=served.rule.actions[action],
-                probabilities=tuple(zip(outputs, answer, strict=True)),
-                expected_cost=cost,
-                arm=own_arm,
-                reasons=why,
-            )
-            for one, key, action, answer, cost, why in zip(
-                ids, names, actions, answers, costs, reasons, strict=True
-            )
-        ]
-        return Answered(decisions=tuple(plain), features=matrix)
     made: list[Decision] = []
     for i, (one, key) in enumerate(zip(ids, names, strict=True)):
-        if not whole[i]:
+        if not math.isfinite(sum(answers[i])):
             made.append(_stand_in(served, now, one, key, doubt="the model answered with no number"))
             continue
         values = tuple(zip(outputs, answers[i], strict=True))

@@ -101,10 +101,6 @@ def answer(
     """
     groups: dict[tuple[Arm, datetime, bool], list[tuple[int, int]]] = {}
     for a, ask in enumerate(asks):
-        if lane.canary is None:
-            together = groups.setdefault((Arm.CHAMPION, ask.at or now, ask.explain), [])
-            together.extend((a, r) for r in range(len(ask.rows)))
-            continue
         for r, (one, key) in enumerate(zip(ask.ids, ask.keys, strict=True)):
             arm = _arm(lane, key or one)
             groups.setdefault((arm, ask.at or now, ask.explain), []).append((a, r))

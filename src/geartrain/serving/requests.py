@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter, le
+from operator import le
 from typing import Any, Final, TypeVar, assert_never
 
 import msgspec
 
-from geartrain.domain.columns import as_text
+from geartrain.domain.columns import as_text, cells_of
 from geartrain.domain.contract import FieldTerms, FieldType
 from geartrain.errors import RequestInvalid
 
@@ -166,8 +166,6 @@ class RowChecks:
 
     def violations(self, rows: Sequence[Mapping[str, object]], *, most: int = 20) -> tuple[Violation, ...]:
         """What the contract does not allow in *rows*, the first *most* of it."""
-        if not self._others and all(map(self._numbers.hold, rows)):
-            return ()
         found: list[Violation] = []
         for place, row in enumerate(rows):
             # Where all numbers are as they should be, as nearly always, nothing is asked of each alone.
@@ -207,22 +205,18 @@ class _NumberChecks:
 
     def __init__(self, fields: Iterable[FieldTerms]) -> None:
         terms = tuple(fields)
-        names = [_steps(one)[0] for one in terms]
-        # Asked for one name more than there are, so that what comes is always a tuple.
-        self._values = itemgetter(*names, *names[:1]) if names else None
         bounded = [
             place for place, one in enumerate(terms) if one.minimum is not None or one.maximum is not None
         ]
-        self._bounded = itemgetter(*bounded, bounded[0]) if bounded else None
-        ends = [(terms[place].minimum, terms[place].maximum) for place in (*bounded, *bounded[:1])]
+        ends = [(terms[place].minimum, terms[place].maximum) for place in bounded]
+        self._values = cells_of([_steps(one)[0] for one in terms])
+        self._bounded = cells_of(bounded)
         self._lows = tuple(-_LARGEST if low is None else float(low) for low, _ in ends)
         self._highs = tuple(_LARGEST if high is None else float(high) for _, high in ends)
 
     def hold(self, row: Mapping[str, object]) -> bool:
-        if self._values is None:
-            return True
         try:
-            values: tuple[Any, ...] = self._values(row)
+            values = self._values(row)
         except KeyError:
             return False
         kinds = set(map(type, values))
@@ -232,8 +226,6 @@ class _NumberChecks:
             return False
         if not math.isfinite(sum(values)):
             return False
-        if self._bounded is None:
-            return True
         asked = self._bounded(values)
         return all(map(le, self._lows, asked)) and all(map(le, asked, self._highs))
 

@@ -9,6 +9,7 @@ the threshold. Where the contract allows it, groups may have thresholds of their
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,8 +57,7 @@ def cost_tensor(
     A wrong cell that the contract does not name costs `otherwise`, a right one 0.
     """
     cells = prices_of(costs, actions=actions, classes=classes)
-    varies = any(cell is not None and cell.columns for cell in cells.values())
-    height = rows if varies else 1
+    height = rows if _read_columns(cells) else 1
     tensor = np.zeros((height, len(actions), len(classes)))
     for (a, y), cell in cells.items():
         if cell is not None:
@@ -79,10 +79,14 @@ def prices_of(
     }
 
 
+def _read_columns(cells: Mapping[tuple[int, int], Expression | None]) -> bool:
+    return any(cell is not None and cell.columns for cell in cells.values())
+
+
 def constant_costs(rule: DecisionRule) -> Floats | None:
     """The `cost_tensor` of a rule whose costs read no column, shape (1, actions, classes); None for any other."""
-    texts = [entry.cost for entry in rule.costs.entries] + [rule.costs.otherwise]
-    if rule.task is Task.REGRESSION or any(parse(text).columns for text in texts):
+    cells = prices_of(rule.costs, actions=rule.actions, classes=rule.classes)
+    if rule.task is Task.REGRESSION or _read_columns(cells):
         return None
     return cost_tensor(rule.costs, actions=rule.actions, classes=rule.classes, columns={}, rows=1)
 
