@@ -15,6 +15,7 @@ import numpy as np
 
 from geartrain.compression.graph import calibrator_nodes, reachable, renamed
 from geartrain.compression.neural_export import converted_net, is_network
+from geartrain.compression.tree_graph import lone_score
 from geartrain.domain.task import Task
 from geartrain.errors import ModelNotExportable
 from geartrain.stats.fitted import Fitted, is_lightgbm
@@ -43,7 +44,7 @@ def to_onnx(fitted: Fitted, columns: tuple[str, ...]) -> bytes:
     has_classes = fitted.task.has_classes
     answer = core.graph.output[1 if has_classes and not net else 0].name
     final = PROBABILITIES if has_classes else VALUE
-    nodes, constants = list(core.graph.node), list(core.graph.initializer)
+    nodes, constants = lone_score(list(core.graph.node), list(core.graph.initializer))
     answer = renamed(nodes, answer, "core_answer")
     if has_classes:
         more, numbers, answer = calibrator_nodes(fitted.calibrator, answer)
