@@ -170,15 +170,16 @@ class Application:
         if place is None:
             return None
         route, subject, version = place
+        is_asked = bool(query) and _TIMING in query
         self._turn = (self._turn + 1) % _TIMED_ONE_IN
         call = Call(
             route,
             subject,
             version,
-            is_timed=self._turn == 0 or self._is_told or self.tracer is not None or _TIMING in query,
+            is_timed=self._turn == 0 or is_asked or self._is_told or self.tracer is not None,
             is_told=self._is_told,
         )
-        call.is_asked = _TIMING in query
+        call.is_asked = is_asked
         return (self._decisions if route is DECISIONS else self.inference), call
 
     def _answered(self, handler: Handler, call: Call, asked: Asked) -> Awaitable[Reply]:

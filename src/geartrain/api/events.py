@@ -19,7 +19,7 @@ import msgspec
 from geartrain.api.bodies import AsgiAsked, BodyLimits, Receive, Scope, require_json
 from geartrain.api.errors import Refusal, Reply
 from geartrain.api.metrics import ServingMetrics
-from geartrain.data.documents import repeated_key
+from geartrain.data.repeated import repeated_key
 from geartrain.domain.data import Batch
 from geartrain.errors import NotReady, RequestInvalid
 from geartrain.serving.host import ServingHost

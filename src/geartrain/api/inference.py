@@ -31,6 +31,7 @@ from geartrain.api.tensors import (
     read_tensors,
 )
 from geartrain.api.waiting import Waiting, still_in_time
+from geartrain.domain.columns import packed_numbers
 from geartrain.domain.prediction import Floats
 from geartrain.errors import GeartrainError, ModelUnknown, NotReady, ProductUnknown, RequestInvalid
 from geartrain.serving.admission import Admission
@@ -378,8 +379,7 @@ def _narrow(values: list[float]) -> Matrix:
     Raises:
         RequestInvalid: One is too large for them.
     """
-    with np.errstate(over="ignore"):
-        narrow = np.fromiter(values, dtype=np.float32, count=len(values))
+    narrow = packed_numbers(values, "f")
     if not np.isfinite(narrow).all():
         raise _too_large()
     return narrow

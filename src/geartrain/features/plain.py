@@ -6,13 +6,14 @@ such a product nearly every row is one that it speaks of.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geartrain.domain.columns import cells_of
+from geartrain.domain.columns import cells_of, packed_numbers
 from geartrain.domain.features import Encoding, FeatureType, RequestFeature
 
 _NUMBERS: Final = frozenset((float, int))
@@ -54,8 +55,8 @@ class PlainNumbers:
         if not set(map(type, cells)) <= _NUMBERS:
             return None
         try:
-            exact = np.fromiter(cells, dtype=np.float64, count=len(cells))
-        except OverflowError:
+            exact = packed_numbers(cells, "d")
+        except struct.error:  # an integer that no float can hold
             return None
         if not np.isfinite(exact).all():
             return None
