@@ -59,7 +59,8 @@ def rows_of(rows: int, seed: int, *, moved: bool) -> pa.Table:
 
 
 def make(folder: Path, rows: int) -> Path:
-    from geartrain.monitoring.profile import build, to_bytes
+    from geartrain.monitoring.profile import to_bytes
+    from geartrain.monitoring.profiling import build
 
     (folder / "reference.json").write_bytes(to_bytes(build(rows_of(min(rows, 200_000), 1, moved=False))))
     path = folder / f"{rows}.parquet"
@@ -97,7 +98,8 @@ def profiled(path: Path, part: int) -> dict[str, object]:
     import scipy.special  # noqa: F401
 
     from geartrain.monitoring.drift import DriftState, drift
-    from geartrain.monitoring.profile import from_bytes, observe_columns
+    from geartrain.monitoring.profile import from_bytes
+    from geartrain.monitoring.profiling import observe_columns
 
     pa.set_memory_pool(pa.system_memory_pool())  # what is read and forgotten goes back at once
     reference = from_bytes((path.parent / "reference.json").read_bytes())

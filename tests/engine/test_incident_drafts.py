@@ -16,7 +16,7 @@ from geartrain.domain.incident import FirstAction, Incident, Segment, Signal
 from geartrain.domain.roles import Role
 from geartrain.engine.adopted import read_contract_text
 from geartrain.engine.incident_drafts import drafts_of
-from geartrain.monitoring.profile import build
+from geartrain.monitoring.profiling import build
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TEXT = CONTRACT + "retraining: {on_alarm: false, every: 40 days}\n"

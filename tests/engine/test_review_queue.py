@@ -16,7 +16,7 @@ from geartrain.engine.logbook import DECISIONS, SHADOWS
 from geartrain.engine.release_words import Reading
 from geartrain.engine.review_queue import Why, review_queue
 from geartrain.engine.rows import table_of
-from geartrain.monitoring.profile import build
+from geartrain.monitoring.profiling import build
 
 NOW = datetime(2026, 6, 10, 9, tzinfo=UTC)
 CONTRACT = """\

@@ -18,7 +18,7 @@ from geartrain.domain.task import Task
 from geartrain.engine.telling import told_event
 from geartrain.engine.timeline import timeline_of
 from geartrain.engine.watching import begin_watch, open_incidents, write_down
-from geartrain.monitoring.profile import build
+from geartrain.monitoring.profiling import build
 from geartrain.monitoring.triage import Triage
 
 CONTRACT = Contract(

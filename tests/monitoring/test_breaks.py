@@ -10,7 +10,7 @@ import pytest
 
 from geartrain.monitoring.breaks import at_once, strangers, unit_change
 from geartrain.monitoring.drift import DriftState, drift
-from geartrain.monitoring.profile import build, observe
+from geartrain.monitoring.profiling import build, observe
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 QUIET_DAYS, CHANGED_DAYS = (20.0,) * 7, (36.0,) * 7

@@ -11,7 +11,7 @@ import pytest
 from geartrain.domain.wire import decode, encode
 from geartrain.monitoring.breaks import unit_change
 from geartrain.monitoring.drift import Drift, DriftState, drift
-from geartrain.monitoring.profile import build, observe
+from geartrain.monitoring.profiling import build, observe
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geartrain.errors import ColumnMissing
-from geartrain.monitoring.profile import build, from_bytes, merge, observe, observe_columns, spread, to_bytes
+from geartrain.monitoring.profile import from_bytes, merge, spread, to_bytes
+from geartrain.monitoring.profiling import build, observe, observe_columns
 from geartrain.monitoring.sketch import quantiles
 
 ROWS = st.lists(

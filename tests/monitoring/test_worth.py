@@ -11,7 +11,7 @@ import pytest
 from scipy.signal import lfilter
 
 from geartrain.monitoring.drift import DriftState, drift
-from geartrain.monitoring.profile import build, observe
+from geartrain.monitoring.profiling import build, observe
 from geartrain.monitoring.worth import NOTHING, codes_of, worths
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

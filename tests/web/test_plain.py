@@ -15,7 +15,7 @@ from geartrain.domain.incident import LossSplit
 from geartrain.domain.roles import Role
 from geartrain.monitoring.drift import DriftState, drift
 from geartrain.monitoring.explaining import split_in_words
-from geartrain.monitoring.profile import build, observe
+from geartrain.monitoring.profiling import build, observe
 from geartrain.monitoring.triage import CAUSES as OF_SIGNALS
 from geartrain.web.plain import CAUSES, NOTICED, Plain, meaning, plain_of
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from geartrain.data.documents import repeated_key
+from geartrain.data.repeated import repeated_key
 from geartrain.engine.consuming import Consumer, Pace, Refused
 from geartrain.engine.ingesting import QUARANTINE
 from geartrain.engine.rows import table_of

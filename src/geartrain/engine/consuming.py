@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from geartrain.data.documents import repeated_key
+from geartrain.data.repeated import repeated_key
 from geartrain.errors import BusUnavailable, GeartrainError, OnlineUnavailable, WorkspaceBusy
 from geartrain.ports.bus import Bus, Message, Subscription
 from geartrain.ports.online_store import Arrived, OnlineStore

@@ -248,7 +248,7 @@ def _watch(contract: Contract, standing: Standing, *, replaced: bool) -> tuple[W
         missing.append("this release's bundle has no profile: drift cannot be looked for")
     profile = from_bytes(loaded.profile) if loaded.profile is not None else None
     if profile is None:
-        from geartrain.monitoring.profile import build
+        from geartrain.monitoring.profiling import build
 
         profile = build(features_of(known).to_arrow())
     watch = begin_watch(

@@ -44,8 +44,8 @@ from geartrain.engine.workspace import Workspace
 from geartrain.errors import ContractReplaced, ReleaseRefused
 from geartrain.evaluation.judging import Report, evaluate
 from geartrain.evaluation.lift import Lift, Tried, lift_of
-from geartrain.monitoring.profile import build as build_profile
 from geartrain.monitoring.profile import to_bytes as profile_bytes
+from geartrain.monitoring.profiling import build as build_profile
 from geartrain.release import commands
 from geartrain.release.answers import Refusal
 from geartrain.release.bundle import assemble

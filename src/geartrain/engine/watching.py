@@ -30,7 +30,8 @@ from geartrain.monitoring import losses
 from geartrain.monitoring.drift import FEWEST_TOLD, DriftState, drift
 from geartrain.monitoring.explaining import Told, explain, split_since
 from geartrain.monitoring.feeds import Arrivals, LabelArrivals, watch_feeds
-from geartrain.monitoring.profile import Profile, merge, observe
+from geartrain.monitoring.profile import Profile, merge
+from geartrain.monitoring.profiling import observe
 from geartrain.monitoring.refusals import Refused, watch_refusals
 from geartrain.monitoring.sketch import quantiles
 from geartrain.monitoring.slow import SlowMonitor, begin_slow, slow_signals, take_latencies

@@ -1,5 +1,8 @@
 """Feature values to the float32 rows that models read, the same for a table as for one request.
 
+if TYPE_CHECKING:
+    import polars as pl
+
 A number is itself, clipped to what float32 can hold; a category is its place in the
 vocabulary that the training rows had; missing and unknown are NaN. A feature whose
 missing values are a signal has a second column, 1 where the value is missing.
@@ -9,15 +12,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from geartrain.domain.columns import as_number, as_text, numbers, texts_of, values_of
 from geartrain.domain.features import Encoding, Feature, FeatureSet, FeatureType, RequestFeature
 from geartrain.errors import FeatureInvalid
 from geartrain.features.checking import MISSING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MOST_CATEGORIES = 200
 
@@ -62,6 +68,8 @@ def encode(encoding: Encoding, values: pl.DataFrame) -> NDArray[np.float32]:
     Raises:
         FeatureInvalid: A feature's column is not there.
     """
+    import polars as pl
+
     encoded = np.empty((values.height, len(encoding.columns)), dtype=np.float32)
     vocabularies = dict(encoding.categories)
     column = 0
@@ -120,6 +128,8 @@ def decode(encoding: Encoding, encoded: NDArray[np.float32]) -> pl.DataFrame:
 
     A category is its name again, null where it was missing or unknown.
     """
+    import polars as pl
+
     vocabularies = dict(encoding.categories)
     columns: dict[str, pl.Series] = {}
     for one in encoding.feature_set.features:
@@ -133,6 +143,8 @@ def decode(encoding: Encoding, encoded: NDArray[np.float32]) -> pl.DataFrame:
 
 
 def _vocabulary(series: pl.Series, most: int) -> tuple[str, ...]:
+    import polars as pl
+
     told = pl.DataFrame({"text": texts_of(series)}).drop_nulls()
     counted = told.group_by("text").len().sort(["len", "text"], descending=[True, False])
     return tuple(sorted(counted["text"].head(most).to_list()))

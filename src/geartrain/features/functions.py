@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from geartrain.domain.digest import digest_bytes
 from geartrain.domain.features import FeatureType, FunctionFeature
@@ -25,6 +24,7 @@ from geartrain.errors import FeatureInvalid
 from geartrain.features.terms import number_or_none, term_of_frame, term_of_row
 
 if TYPE_CHECKING:
+    import polars as pl
     import pyarrow as pa
 
 #: A record batch of the columns that the definition reads, to an array of as many values.
@@ -89,6 +89,8 @@ def call_on_frame(
         FeatureInvalid: The function is not loaded, fails, or gives back something else; or it
             gives a row among others another value than alone, which serving would.
     """
+    import polars as pl
+
     given = {
         name: _told(before[name], kind) if name in before else term_of_frame(name, kind, decisions)
         for name, kind in feature.reads
@@ -185,6 +187,8 @@ def _called(feature: FunctionFeature, given: Mapping[str, Any], rows: int) -> li
 
 
 def _told(series: pl.Series, kind: FeatureType) -> Any:
+    import polars as pl
+
     return term_of_frame(series.name or "_", kind, pl.DataFrame({series.name or "_": series}))
 
 

@@ -7,11 +7,12 @@ by far the most frequent names, and taking them as they come saves making a text
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
-
-import polars as pl
+from typing import TYPE_CHECKING, TypeAlias
 
 from geartrain.domain.columns import as_text, texts_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Name: TypeAlias = int | str
 

@@ -1,5 +1,8 @@
 """The same features, kept up to date event by event and read while a client waits.
 
+if TYPE_CHECKING:
+    import polars as pl
+
 Of each entity the raw deliveries are kept, sorted by event time and id, each visible
 from its arrival until the next delivery of the same id. So the state does not depend on
 the order in which deliveries were applied, and a read at any time within the horizon
@@ -10,8 +13,7 @@ a bound has its older ones folded (`features.tiles`, which states the error).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME, microseconds_of, texts_of
 from geartrain.domain.features import FeatureSet, FunctionFeature, RequestFeature
@@ -25,6 +27,9 @@ from geartrain.features.state import Batch, OnlineSource, uncollected
 from geartrain.features.storing import fill_source, restore_sources, store_sources
 from geartrain.features.terms import term_of_row
 from geartrain.features.together import TOGETHER, Together
+
+if TYPE_CHECKING:
+    import polars as pl
 
 #: An entity with more events than this within its longest window is served from tiles.
 EXACT_EVENTS = 10_000

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from geartrain.domain.columns import texts_of
 from geartrain.domain.expression import Values
 from geartrain.domain.features import Aggregation, FeatureSet, FeatureType, LookupFeature, WindowFeature
 from geartrain.errors import FeatureInvalid
 from geartrain.features.terms import holds_in_frame, holds_in_row, term_of_frame, term_of_row
+
+if TYPE_CHECKING:
+    import polars as pl
 
 #: A time that never comes.
 FOREVER = 2**63 - 1
@@ -47,6 +50,8 @@ class Slot:
 
     def texts_of_frame(self, frame: pl.DataFrame) -> pl.Series:
         """A textual slot for each row, null where missing; integers stay integers, which tell the same apart."""
+        import polars as pl
+
         if self.column is None or self.column not in frame.columns:
             return pl.Series(self.of_frame(frame).tolist(), dtype=pl.String)
         values = frame.get_column(self.column)

@@ -1,5 +1,8 @@
 """A column's name or an expression, valued over a frame or over one row: the same value either way.
 
+if TYPE_CHECKING:
+    import polars as pl
+
 A name that the rows carry is that column; anything else is read as an expression. A
 column that the rows do not carry is missing in each of them, as an optional field of a
 request is. Numbers come out as float64 with NaN, everything else as text with None.
@@ -9,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from geartrain.domain.columns import (
@@ -29,6 +32,9 @@ from geartrain.domain.columns import (
 from geartrain.domain.expression import Expression, Values, parse
 from geartrain.domain.features import FeatureType
 from geartrain.errors import ExpressionInvalid
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _INFINITY = float("inf")
 

@@ -11,7 +11,7 @@ any time, live measurements for clauses, and incidents with a cause and an owner
 - `triage`: one incident, not fifty alerts.
 
     >>> import pyarrow as pa
-    >>> from geartrain.monitoring.profile import build, observe
+    >>> from geartrain.monitoring.profiling import build, observe
     >>> before = build(pa.table({"age": [31.0, 40.0, 52.0], "city": ["Bern", "Bern", "Oslo"]}))
     >>> observe(before, pa.table({"age": [None, 33.0], "city": ["Rome", "Bern"]})).categories[0].other
     1

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from geartrain.monitoring.profile import LONGEST_NAME, MOST, CategoryColumn, NumberColumn, Profile, numbers_in
+from geartrain.monitoring.profile import MOST, CategoryColumn, NumberColumn, Profile
+from geartrain.monitoring.profiling import LONGEST_NAME, numbers_in
 from geartrain.stats.distance import effective_share
 
 if TYPE_CHECKING:
