@@ -77,6 +77,7 @@ class DeltaLake:
         since: datetime | None = None,
         until: datetime | None = None,
         columns: tuple[str, ...] | None = None,
+        most: int | None = None,
     ) -> pa.Table:
         """Rows by arrival and event time, read from the files that may hold them; see the port."""
         with _told(table, self._folder(table)):
@@ -86,7 +87,11 @@ class DeltaLake:
             dataset = held.to_pyarrow_dataset()
             wanted = None if columns is None else [name for name in columns if name in dataset.schema.names]
             condition = _condition(arrived_by, since, until)
-            found: pa.Table = dataset.to_table(columns=wanted, filter=condition)
+            found: pa.Table
+            if most is None:
+                found = dataset.to_table(columns=wanted, filter=condition)
+            else:
+                found = dataset.head(most, columns=wanted, filter=condition, batch_size=max(most, 1))
             return found
 
     def batches(self, table: str) -> frozenset[str]:

@@ -177,12 +177,12 @@ class Living:
         return self._living(product).contract
 
     def example_row(self, product: str) -> dict[str, object]:
-        """The first row of the product's decision source, as a request would send it; empty without rows."""
+        """A row of the product's decision source, as a request would send it; empty without rows."""
         contract = self.contract(product)
         source = data_of(contract).decisions
         table = table_of(product, source.name)
         names = tuple(one.name for one in source.fields if one.name != contract.decision.label)
-        held = frame_of(self._workspace.lake.scan(table, columns=names or None))
+        held = frame_of(self._workspace.lake.scan(table, columns=names or None, most=1))
         if not held.height:
             return {}
         row = held.row(0, named=True)

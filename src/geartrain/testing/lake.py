@@ -72,6 +72,7 @@ class MemoryLake:
         since: datetime | None = None,
         until: datetime | None = None,
         columns: tuple[str, ...] | None = None,
+        most: int | None = None,
     ) -> pa.Table:
         """Rows by arrival and event time; see the port."""
         rows = self.held.get(table)
@@ -84,6 +85,8 @@ class MemoryLake:
         ):
             if bound is not None:
                 rows = rows.filter(compare(rows.column(name), pa.scalar(bound, TIMESTAMP)))
+        if most is not None:
+            rows = rows.slice(0, most)
         return (
             rows if columns is None else rows.select([name for name in columns if name in rows.column_names])
         )
@@ -181,6 +184,12 @@ def _check_clocks(lake: Lake) -> None:
     assert seen(since=2) == [2, 3], "`since` is inclusive"
     assert seen(until=2) == [1], "`until` is exclusive"
     assert seen(arrived_by=3, since=2, until=4) == [3], "bounds are joined"
+    for most, there in ((0, 0), (2, 2), (9, 3)):
+        found = lake.scan("p/s", columns=("x",), most=most)
+        assert found.num_rows == there, "`most` bounds the rows"
+        assert found.column_names == ["x"], "whatever the columns"
+    assert lake.scan("p/s", since=at(3), most=2).column("x").to_pylist() == [3], "it counts rows that are wanted"
+    assert lake.scan("p/nothing", most=1).num_rows == 0, "a table that does not exist is empty"
     for name in (EVENT_TIME, ARRIVAL_TIME):
         assert lake.scan("p/s").schema.field(name).type == TIMESTAMP, "both clocks are UTC microseconds"
     for wrong in (rows_at([1]).drop_columns([EVENT_TIME]), rows_at([1]).drop_columns([ARRIVAL_TIME])):
