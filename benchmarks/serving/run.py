@@ -1,10 +1,11 @@
 """Requests a second of geartrain's server and of its peers, one core for the server, one for the load.
 
-    python benchmarks/serving/run.py [--folder F] [--seconds 3] [--rounds 3] [--only NAME ...]
+    python benchmarks/serving/run.py [--folder F] [--seconds 3] [--rounds 5] [--only NAME ...]
 
 Builds an environment for each peer below FOLDER the first time, trains the model once,
-and prints one table. Contenders take turns for ROUNDS rounds and the median is shown,
-so that what else the machine does hurts all of them alike. Beside the rate stands the
+and prints one table. Contenders take turns for ROUNDS rounds and the median is shown; a
+ratio is the median of the rounds' ratios, since a machine that others use is seldom as fast
+in the next minute. Beside the rate stands the
 server's own processor time for each request, which does not depend on the neighbours.
 wrk (Debian: `apt-get install wrk`) makes the load.
 """
@@ -249,6 +250,11 @@ def load(running: Running, bodies: Path, *, connections: int, seconds: int, paus
     )
 
 
+def ratio(rounds: list[tuple[float, float]]) -> float:
+    """The middle of what one was over the other in each round."""
+    return statistics.median(one / other for one, other in rounds)
+
+
 def middle(loads: list[Load]) -> Load:
     return Load(
         *(statistics.median(getattr(one, name) for one in loads) for name in ("per_s", "p50_ms", "p99_ms")),
@@ -258,8 +264,8 @@ def middle(loads: list[Load]) -> Load:
     )
 
 
-def onnx_alone(models: Path, seconds: float) -> float:
-    """Calls a second of ONNX Runtime on the server's core, nothing else: 100 rows each, other ones each
+def onnx_alone(models: Path, seconds: float) -> tuple[float, float]:
+    """Calls a second, and processor time of one, of ONNX Runtime on the server's core, nothing else: 100 rows each, other ones each
     time as in the bodies (with the same rows again the processor learns the trees' branches by heart).
     """
     program = (
@@ -272,18 +278,14 @@ def onnx_alone(models: Path, seconds: float) -> float:
     words = ["taskset", "-c", SERVER_CORE, sys.executable, "-c", program, str(models / "model.onnx")]
     done = subprocess.run([*words, str(seconds)], capture_output=True, text=True, check=True)
     per_s, cpu_us = map(float, done.stdout.split())
-    ALONE["cpu_us"] = cpu_us
-    return per_s
-
-
-ALONE: dict[str, float] = {}
+    return per_s, cpu_us
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "geartrain-serving")
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[])
     chosen = parser.parse_args()
     if shutil.which("wrk") is None or shutil.which("taskset") is None:
@@ -300,7 +302,6 @@ def main() -> None:
         else:
             taking_part.append(one)
     results = measured(taking_part, models, chosen)
-    results["onnx"] = {"per_s": onnx_alone(models, chosen.seconds), **ALONE}
     told(results)
     (chosen.folder / "results.json").write_text(json.dumps(results, indent=1, default=vars))
 
@@ -309,7 +310,9 @@ def measured(taking_part: list[Contender], models: Path, chosen: argparse.Namesp
     """Everybody takes turns; one server lives at a time."""
     kinds = {"64": (64, "1"), "1": (1, "1"), "1000": (1000, "1"), "100 rows": (16, "100")}
     seen: dict[str, dict] = {one.name: {kind: [] for kind in kinds} for one in taking_part}
+    alone: list[tuple[float, float]] = []
     for turn in range(chosen.rounds):
+        alone.append(onnx_alone(models, chosen.seconds))
         for one in list(taking_part):
             bodies = {size: models / f"{one.body}-{size}.txt" for size in ("1", "100")}
             running = Running(one, chosen.folder)
@@ -318,7 +321,7 @@ def measured(taking_part: list[Contender], models: Path, chosen: argparse.Namesp
                 seen[one.name].setdefault("start_s", []).append(running.wait(first))
                 load(running, bodies["1"], connections=64, seconds=1)
                 for kind, (connections, size) in kinds.items():
-                    if kind == "1000" and turn and "echo" in one.name:
+                    if kind == "1000" and turn and "geartrain" not in one.name:
                         continue
                     seen[one.name][kind].append(
                         load(running, bodies[size], connections=connections, seconds=chosen.seconds)
@@ -331,9 +334,15 @@ def measured(taking_part: list[Contender], models: Path, chosen: argparse.Namesp
             finally:
                 running.stop()
     for found in seen.values():
+        found["rounds"] = {kind: found[kind] for kind in kinds}
         for kind in kinds:
             found[kind] = middle(found[kind])
         found["start_s"], found["rss_mb"] = min(found["start_s"]), max(found["rss_mb"])
+    seen["onnx"] = {
+        "rounds": alone,
+        "per_s": statistics.median(per_s for per_s, _ in alone),
+        "cpu_us": statistics.median(cpu_us for _, cpu_us in alone),
+    }
     return seen
 
 
@@ -363,14 +372,20 @@ def told(results: dict[str, dict]) -> None:
     print("geartrain infer against the others, one row, 64 connections: rate, and processor time")
     for name, one in servers.items():
         if not name.startswith("geartrain infer"):
-            rate = ours["64"].per_s / one["64"].per_s
-            spent = one["64"].cpu_us / ours["64"].cpu_us
+            both = list(zip(ours["rounds"]["64"], one["rounds"]["64"], strict=True))
+            rate = ratio([(mine.per_s, other.per_s) for mine, other in both])
+            spent = ratio([(other.cpu_us, mine.cpu_us) for mine, other in both])
             print(f"  {name:28s} {rate:6.2f}x {spent:6.2f}x")
-    bulk = ours["100 rows"]
-    print(
-        f"  100 rows, of ONNX Runtime alone: {bulk.per_s / alone['per_s']:.2f} of the rate, "
-        f"{alone['cpu_us'] / bulk.cpu_us:.2f} by processor time"
-    )
+    others = servers.get("MLServer")
+    if others is not None:
+        many = zip(ours["rounds"]["100 rows"], others["rounds"]["100 rows"], strict=True)
+        print(
+            f"  100 rows, against MLServer: {ratio([(mine.per_s, other.per_s) for mine, other in many]):.2f}x"
+        )
+    both = list(zip(ours["rounds"]["100 rows"], alone["rounds"], strict=True))
+    rate = ratio([(mine.per_s, per_s) for mine, (per_s, _) in both])
+    spent = ratio([(cpu_us, mine.cpu_us) for mine, (_, cpu_us) in both])
+    print(f"  100 rows, of ONNX Runtime alone: {rate:.2f} of the rate, {spent:.2f} by processor time")
     crowd = ours["1000"]
     print(f"  1000 connections: p99 / (connections / rate) = {crowd.p99_ms / (1e6 / crowd.per_s):.2f}")
 

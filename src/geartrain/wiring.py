@@ -181,13 +181,13 @@ def build_host(
     """
     from uuid import uuid4
 
-    from geartrain.adapters.clock import SystemClock
+    from geartrain.adapters.clock import SystemClock, time_ordered_id
     from geartrain.engine.living import Living
 
     return Living(
         open_workspace(settings, create=False),
         now=SystemClock().now,
-        new_id=lambda: f"d-{uuid4().hex}",
+        new_id=lambda: f"d-{time_ordered_id()}",
         session=f"{os.getpid()}-{uuid4().hex[:8]}",
         tell=tell,
         only=products,

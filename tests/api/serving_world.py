@@ -6,7 +6,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ class World:
             claim_key=lambda product, key, digest: self.keys.claim(
                 product, key, digest, now=datetime.now(UTC)
             ),
-            find_decision=self._find,
+            find_decisions=self._find,
             promises=lambda _product: [(CLAUSE, None)],
         )
 
@@ -137,9 +137,9 @@ class World:
         assert self.log.flush(timeout_s=5)
         return [one for batch in self.lake.values() for one in batch if one.shadow is shadow]
 
-    def _find(self, product: str, decision: str) -> Decision | None:
+    def _find(self, product: str, decisions: Collection[str]) -> dict[str, Decision]:
         made = (one.decision for batch in self.lake.values() for one in batch)
-        return next((one for one in made if (one.product, one.id) == (product, decision)), None)
+        return {one.id: one for one in made if one.product == product and one.id in decisions}
 
     def _record(self, _product: str, outcomes: Sequence[Outcome]) -> list[OutcomeStatus]:
         statuses: list[OutcomeStatus] = []

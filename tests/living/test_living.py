@@ -64,7 +64,8 @@ def test_an_answer_is_in_the_lake_with_what_it_was_made_from(living, the_shop):
     assert row[FEATURE + "pages"] == 21.0
     assert row[FEATURE + "device"] == "phone"
     assert '"pages":21.0' in row["row"]
-    found = living._find_decision(NAME, record.decision.id)
+    found = living.host.find(NAME, record.decision.id)
+    assert living._find_decisions(NAME, {record.decision.id, "nobody"}) == {record.decision.id: found}
     assert found is not None
     assert (found.action, found.key) == (record.decision.action, "new-1")
     assert found.probabilities == record.decision.probabilities

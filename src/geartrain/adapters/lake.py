@@ -77,6 +77,7 @@ class DeltaLake:
         since: datetime | None = None,
         until: datetime | None = None,
         columns: tuple[str, ...] | None = None,
+        among: tuple[str, Collection[str]] | None = None,
         most: int | None = None,
     ) -> pa.Table:
         """Rows by arrival and event time, read from the files that may hold them; see the port."""
@@ -87,6 +88,9 @@ class DeltaLake:
             dataset = held.to_pyarrow_dataset()
             wanted = None if columns is None else [name for name in columns if name in dataset.schema.names]
             condition = _condition(arrived_by, since, until)
+            if among is not None:
+                one_of = _one_of(dataset.schema, *among)
+                condition = one_of if condition is None else condition & one_of
             found: pa.Table
             if most is None:
                 found = dataset.to_table(columns=wanted, filter=condition)
@@ -145,8 +149,8 @@ class DeltaLake:
         from deltalake import write_deltalake
         from pyarrow import dataset
 
-        gone = dataset.field(column).cast(pa.string()).isin(pa.array(sorted(values), pa.string()))
         source = held.to_pyarrow_dataset()
+        gone = _one_of(source.schema, column, values)
         others = source.scanner(filter=~gone | dataset.field(column).is_null()).to_reader()
         write_deltalake(held, others, mode="overwrite", configuration=_CONFIGURATION)
         held.update_incremental()
@@ -255,6 +259,18 @@ def _named(held: Any, column: str, values: Collection[str]) -> int:
     column_of = held.to_pyarrow_dataset().to_table(columns=[column]).column(column)
     found = pc.sum(pc.is_in(column_of.cast(pa.string()), value_set=pa.array(sorted(values), pa.string())))
     return int(found.as_py() or 0)
+
+
+def _one_of(schema: pa.Schema, column: str, values: Collection[str]) -> Any:
+    """The condition that *column*, told as text, is one of *values*; of a text column it can rule out whole files."""
+    from pyarrow import dataset
+
+    if column not in schema.names:
+        return dataset.scalar(value=False)
+    asked = dataset.field(column)
+    if schema.field(column).type != pa.string():
+        asked = asked.cast(pa.string())
+    return asked.isin(pa.array(sorted(values), pa.string()))
 
 
 def _complete(rows: pa.Table, batch: str) -> pa.Table:

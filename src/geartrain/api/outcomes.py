@@ -81,6 +81,7 @@ def _record(
     now = host.now()
     reports: dict[int, OutcomeReport] = {}
     outcomes: dict[int, Outcome] = {}
+    made = host.find_all(product, {item.decision_id for item in request.outcomes})
     for place, item in enumerate(request.outcomes):
         happened = _time(item, now)
         label = _label(item, served)
@@ -89,7 +90,7 @@ def _record(
                 "the label is not one of the product's" if label is None else "happened_at is in the future"
             )
             reports[place] = _report(item, OutcomeStatus.INVALID, f"outcomes[{place}]: {problem}")
-        elif host.find(product, item.decision_id) is None:
+        elif item.decision_id not in made:
             reports[place] = _report(item, OutcomeStatus.UNKNOWN, "no such decision was made here")
         else:
             outcomes[place] = Outcome(

@@ -8,7 +8,7 @@ was signed is never loaded; what answered before goes on, and everybody is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event, RLock, Thread
@@ -16,7 +16,6 @@ from threading import Event, RLock, Thread
 import numpy as np
 
 from geartrain.domain.clause import Clause
-from geartrain.domain.columns import texts_of
 from geartrain.domain.contract import Contract
 from geartrain.domain.data import Batch
 from geartrain.domain.events import (
@@ -39,8 +38,8 @@ from geartrain.engine.consistency import noted_consistency
 from geartrain.engine.hosting import served_of, typical_of
 from geartrain.engine.live_features import LiveFeatures
 from geartrain.engine.live_state import OpenShared
-from geartrain.engine.logbook import log_records
-from geartrain.engine.outcomes import LoggedDecisions, OutcomeBook, rows_with_truth
+from geartrain.engine.logbook import key_of, log_records
+from geartrain.engine.outcomes import LoggedDecisions, OutcomeBook, keys_held, rows_with_truth
 from geartrain.engine.releasing import releases
 from geartrain.engine.rows import data_of, frame_of, table_of
 from geartrain.engine.workspace import Workspace
@@ -135,7 +134,7 @@ class Living:
             record_outcomes=self._record_outcomes,
             take_events=self._take_events,
             claim_key=None if keys is None else self._claim_key,
-            find_decision=self._find_decision,
+            find_decisions=self._find_decisions,
             promises=self._promises,
             staleness=self._staleness,
             skew=self._skew,
@@ -384,35 +383,29 @@ class Living:
                 return None
         return self._encodings[release]
 
-    def _find_decision(self, product: str, decision: str) -> Decision | None:
-        return self._living(product).logged.find(decision)
+    def _find_decisions(self, product: str, decisions: Collection[str]) -> Mapping[str, Decision]:
+        return self._living(product).logged.find(decisions)
 
     def _record_outcomes(self, product: str, outcomes: Sequence[Outcome]) -> Sequence[OutcomeStatus]:
         living = self._living(product)
+        made = self.host.find_all(product, {outcome.decision for outcome in outcomes})
         statuses, news = living.outcomes.record(
-            outcomes,
-            rule=self.host.lane(product).champion.rule,
-            find=lambda decision: self.host.find(product, decision),
+            outcomes, rule=self.host.lane(product).champion.rule, find=made.get
         )
         if news:
-            self._learn(product, living, news)
+            self._learn(living, news)
         return statuses
 
-    def _learn(self, product: str, living: _Living, news: Sequence[tuple[Decision, Outcome]]) -> None:
+    def _learn(self, living: _Living, news: Sequence[tuple[Decision, Outcome]]) -> None:
         """Rows that only a request ever carried become rows to learn from, now that their truth is known."""
-        source = data_of(living.contract).decisions
-        held = frame_of(self._workspace.lake.scan(table_of(product, source.name), columns=(source.key,)))
-        keys = frozenset(texts_of(held.get_column(source.key)).to_list()) if held.width else frozenset()
-
-        def row_of(decision: str) -> Mapping[str, object] | None:
-            found = living.logged.row(decision)
-            if found is None and self.host.log.flush(timeout_s=5.0):
-                found = living.logged.row(decision, look_again=True)
-            return found
-
-        rows = rows_with_truth(living.contract, news, row_of, held=keys)
+        held = keys_held(self._workspace, living.contract, {key_of(decision) for decision, _ in news})
+        wanted = {decision.id for decision, _ in news if key_of(decision) not in held}
+        logged = living.logged.rows(wanted)
+        if wanted - logged.keys() and self.host.log.flush(timeout_s=5.0):
+            logged |= living.logged.rows(wanted - logged.keys(), look_again=True)
+        rows = rows_with_truth(living.contract, news, logged.get, held=held)
         if rows:
-            living.features.take(source.name, rows, now=self._now())
+            living.features.take(data_of(living.contract).decisions.name, rows, now=self._now())
 
     def _claim_key(self, product: str, key: str, digest: str) -> bool:
         assert self._keys is not None

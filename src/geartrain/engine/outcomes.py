@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from threading import RLock
 
 import polars as pl
 
+from geartrain.domain.columns import texts_of
 from geartrain.domain.contract import Contract
 from geartrain.domain.digest import digest
 from geartrain.domain.prediction import Decision, Outcome
@@ -20,47 +23,59 @@ from geartrain.engine.workspace import Workspace
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 from geartrain.serving.host import OutcomeStatus
 
+_ID = "decision_id"
 _COLUMNS = (
-    "decision_id", "release", "key", "action", "probabilities", "expected_cost", "abstained", "fallback",
+    _ID, "release", "key", "action", "probabilities", "expected_cost", "abstained", "fallback",
     "doubt", "arm", "row", EVENT_TIME, ARRIVAL_TIME,
 )  # fmt: skip
-#: The lake is asked again for unknown decisions at most this often; a flood of wrong ids must not read it whole.
+#: A decision that was not there is looked for again at the earliest after this time.
 _LOOK_AGAIN_S = 1.0
+#: So many decisions that were looked for lately are kept: an outcome asks for its decision, and then for its row.
+_MOST_KEPT = 1_000
 
 Find = Callable[[str], Decision | None]
 
 
 class LoggedDecisions:
-    """One product's decisions in the lake, found by id."""
+    """One product's decisions in the lake, found by id. However many there are, memory holds the latest that were asked for."""
 
     def __init__(self, workspace: Workspace, product: str) -> None:
         self._workspace = workspace
         self._product = product
         self._lock = RLock()
-        self._rows = pl.DataFrame()
-        self._place: dict[str, int] = {}
-        self._looked = float("-inf")
+        self._kept: OrderedDict[str, Mapping[str, object]] = OrderedDict()
+        self._missed: dict[str, float] = {}
 
-    def find(self, decision: str) -> Decision | None:
-        """The decision of that id, or None."""
-        row = self.row(decision)
-        return None if row is None else decision_of(row, self._product)
+    def find(self, decisions: Collection[str]) -> dict[str, Decision]:
+        """Those of *decisions* that the log has, by id."""
+        return {one: decision_of(row, self._product) for one, row in self.rows(decisions).items()}
 
-    def row(self, decision: str, *, look_again: bool = False) -> Mapping[str, object] | None:
-        """The log's row of that decision, or None."""
+    def rows(
+        self, decisions: Collection[str], *, look_again: bool = False
+    ) -> dict[str, Mapping[str, object]]:
+        """The log's rows of those of *decisions* that it has, by id, in one look at the lake."""
         with self._lock:
-            due = time.monotonic() - self._looked >= _LOOK_AGAIN_S
-            if decision not in self._place and (due or look_again):
-                self._read()
-            place = self._place.get(decision)
-            return None if place is None else self._rows.row(place, named=True)
+            now = time.monotonic()
+            found = {one: self._kept[one] for one in decisions if one in self._kept}
+            asked = {
+                one
+                for one in decisions
+                if one not in found
+                and (look_again or now - self._missed.get(one, -math.inf) >= _LOOK_AGAIN_S)
+            }
+            if asked:
+                fresh = self._read(asked)
+                self._missed = dict.fromkeys(asked - fresh.keys(), now)
+                found |= fresh
+                self._kept.update(fresh)
+                while len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+            return found
 
-    def _read(self) -> None:
+    def _read(self, decisions: Collection[str]) -> dict[str, Mapping[str, object]]:
         table = table_of(self._product, DECISIONS)
-        self._rows = frame_of(self._workspace.lake.scan(table, columns=_COLUMNS))
-        ids = self._rows.get_column("decision_id").to_list() if self._rows.width else []
-        self._place = {one: place for place, one in enumerate(ids)}
-        self._looked = time.monotonic()
+        held = frame_of(self._workspace.lake.scan(table, columns=_COLUMNS, among=(_ID, decisions)))
+        return {str(row[_ID]): row for row in held.iter_rows(named=True)}
 
 
 class OutcomeBook:
@@ -70,7 +85,6 @@ class OutcomeBook:
         self._workspace = workspace
         self._table = table_of(product, OUTCOMES)
         self._lock = RLock()
-        self._labels: dict[str, str] | None = None
 
     def record(
         self, outcomes: Sequence[Outcome], *, rule: DecisionRule, find: Find
@@ -82,7 +96,7 @@ class OutcomeBook:
             WorkspaceBusy: Another process kept the table for too long; nothing was written.
         """
         with self._lock:
-            known = self._known()
+            known = self._known({outcome.decision for outcome in outcomes})
             said: dict[str, str] = {}
             statuses: list[OutcomeStatus] = []
             news: list[tuple[Decision, Outcome]] = []
@@ -102,7 +116,6 @@ class OutcomeBook:
                 statuses.append(status)
             if news:
                 self._append(news)
-                known.update(said)
             return tuple(statuses), tuple(news)
 
     def _append(self, news: Sequence[tuple[Decision, Outcome]]) -> None:
@@ -121,15 +134,23 @@ class OutcomeBook:
         )
         self._workspace.lake.append(self._table, rows.to_arrow(), batch=batch)
 
-    def _known(self) -> dict[str, str]:
-        if self._labels is None:
-            held = frame_of(
-                self._workspace.lake.scan(self._table, columns=("decision", "label", ARRIVAL_TIME))
+    def _known(self, decisions: Collection[str]) -> dict[str, str]:
+        """What was said last about each of *decisions* that anything was said about."""
+        held = frame_of(
+            self._workspace.lake.scan(
+                self._table, columns=("decision", "label", ARRIVAL_TIME), among=("decision", decisions)
             )
-            ordered = held.sort(ARRIVAL_TIME, "label") if held.width else held
-            pairs = ordered.select("decision", "label").iter_rows() if held.width else iter(())
-            self._labels = {decision: label for decision, label in pairs if decision is not None}
-        return self._labels
+        )
+        ordered = held.sort(ARRIVAL_TIME, "label") if held.width else held
+        return dict(ordered.select("decision", "label").iter_rows()) if held.width else {}
+
+
+def keys_held(workspace: Workspace, contract: Contract, keys: Collection[str]) -> frozenset[str]:
+    """Those of *keys* whose rows the decision source has."""
+    source = data_of(contract).decisions
+    table = table_of(contract.product.name, source.name)
+    held = frame_of(workspace.lake.scan(table, columns=(source.key,), among=(source.key, keys)))
+    return frozenset(texts_of(held.get_column(source.key)).to_list()) if held.width else frozenset()
 
 
 def rows_with_truth(
@@ -142,7 +163,7 @@ def rows_with_truth(
     """The rows behind *news* that the decision source does not hold yet, ready for the door.
 
     A row that was only ever sent to be decided about becomes one to learn from when its
-    truth is known. *held* are the keys that the source has.
+    truth is known. *held* are the keys of *news* that the source has.
     """
     data = data_of(contract)
     source = data.decisions

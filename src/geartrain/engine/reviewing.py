@@ -10,7 +10,6 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
-from geartrain.domain.columns import texts_of
 from geartrain.domain.contract import Contract
 from geartrain.domain.digest import short
 from geartrain.domain.events import DecisionReviewed, Recorded, Verdict
@@ -20,10 +19,11 @@ from geartrain.domain.roles import Role
 from geartrain.domain.rule import PREDICT, rule_of
 from geartrain.domain.task import Task
 from geartrain.engine.ingesting import Door
-from geartrain.engine.outcomes import OutcomeBook, rows_with_truth
+from geartrain.engine.logbook import key_of
+from geartrain.engine.outcomes import OutcomeBook, keys_held, rows_with_truth
 from geartrain.engine.review_cases import FullCase, full_case, known_truth
 from geartrain.engine.review_queue import Why
-from geartrain.engine.rows import data_of, frame_of, table_of
+from geartrain.engine.rows import data_of
 from geartrain.engine.workspace import Workspace
 from geartrain.release.answers import Refusal
 from geartrain.serving.host import OutcomeStatus
@@ -266,13 +266,13 @@ def _record(
     assert OutcomeStatus.INVALID not in statuses, "the label is one of the contract's classes"
     if not case.logged.get("row"):
         return
-    source = data_of(contract).decisions
-    held = frame_of(workspace.lake.scan(table_of(product, source.name), columns=(source.key,)))
-    keys = frozenset(texts_of(held.get_column(source.key)).to_list()) if held.width else frozenset()
-    rows = rows_with_truth(contract, news, lambda _: case.logged, held=keys)
+    held = keys_held(workspace, contract, {key_of(case.decision)})
+    rows = rows_with_truth(contract, news, lambda _: case.logged, held=held)
     if rows:
         frame = pl.DataFrame(list(rows))
-        Door(workspace, contract).take(source.name, frame, content=frame.write_ndjson().encode(), now=now)
+        Door(workspace, contract).take(
+            data_of(contract).decisions.name, frame, content=frame.write_ndjson().encode(), now=now
+        )
 
 
 def class_of(contract: Contract, action: str | None) -> str | None:

@@ -44,11 +44,14 @@ class Lake(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
         columns: tuple[str, ...] | None = None,
+        among: tuple[str, Collection[str]] | None = None,
         most: int | None = None,
     ) -> pa.Table:
         """Rows with arrival at most *arrived_by* and event time in [*since*, *until*), at most *most* of them.
 
-        In no particular order, and with *most* any of them, without reading the others. A table that does not exist yet is empty: zero rows, zero
+        *among* is a column and the values, told as text, of which it has one: whoever looks for a few rows
+        by name has those in memory and no others. In no particular order, and with *most* any of
+        them, without reading the others. A table that does not exist yet is empty: zero rows, zero
         columns; of *columns*, those that no batch has brought yet are left out.
 
         Raises:

@@ -7,7 +7,7 @@ rollback fails nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -39,7 +39,8 @@ RecordOutcomes = Callable[[str, Sequence[Outcome]], Sequence[OutcomeStatus]]
 TakeEvents = Callable[[str, str, Sequence[RawRow], datetime], Batch]
 #: Whether a product's idempotency key stands for the delivery of a digest; it does from then on.
 ClaimKey = Callable[[str, str, str], bool]
-FindDecision = Callable[[str, str], Decision | None]
+#: Those of a product's decisions, by id, that the lake has.
+FindDecisions = Callable[[str, Collection[str]], Mapping[str, Decision]]
 Promises = Callable[[str], Sequence[tuple[Clause, Finding | None]]]
 Staleness = Callable[[str, datetime], float | None]
 
@@ -66,7 +67,7 @@ class ServingHost:
 
     The callables may be called from any thread. *record_outcomes* only sees outcomes of
     decisions that were made here; *take_events* checks and stores rows of an event
-    source and updates the online features, *claim_key* remembers what idempotency keys stand for; *find_decision* looks into the lake.
+    source and updates the online features, *claim_key* remembers what idempotency keys stand for; *find_decisions* looks into the lake.
 
     Attributes:
         log: The prediction log.
@@ -83,7 +84,7 @@ class ServingHost:
         record_outcomes: RecordOutcomes,
         take_events: TakeEvents | None = None,
         claim_key: ClaimKey | None = None,
-        find_decision: FindDecision | None = None,
+        find_decisions: FindDecisions | None = None,
         promises: Promises | None = None,
         staleness: Staleness | None = None,
         skew: Skew | None = None,
@@ -94,7 +95,7 @@ class ServingHost:
         self.record_outcomes = record_outcomes
         self.take_events = take_events
         self.claim_key = claim_key
-        self._find_decision = find_decision
+        self._find_decisions = find_decisions
         self._promises = promises
         self._staleness = staleness
         self._skew = skew
@@ -205,9 +206,14 @@ class ServingHost:
 
     def find(self, product: str, decision: str) -> Decision | None:
         """A decision that was answered here, from the log or from the lake."""
-        made = self.log.find(product, decision)
-        if made is None and self._find_decision is not None:
-            return self._find_decision(product, decision)
+        return self.find_all(product, (decision,)).get(decision)
+
+    def find_all(self, product: str, decisions: Collection[str]) -> dict[str, Decision]:
+        """Those of *decisions* that were answered here, by id, in at most one look at the lake."""
+        logged = {one: self.log.find(product, one) for one in decisions}
+        made = {one: decision for one, decision in logged.items() if decision is not None}
+        if len(made) < len(logged) and self._find_decisions is not None:
+            made |= self._find_decisions(product, logged.keys() - made.keys())
         return made
 
     def promises(self, product: str) -> Sequence[tuple[Clause, Finding | None]]:

@@ -56,10 +56,7 @@ class MemoryLake:
         held = self.held.get(table)
         if held is None or column not in held.column_names:
             return 0
-        named = pc.is_in(
-            held.column(column).cast(pa.string()), value_set=pa.array(sorted(values), pa.string())
-        )
-        self.held[table] = held.filter(pc.invert(pc.fill_null(named, fill_value=False)))
+        self.held[table] = held.filter(pc.invert(_one_of(held, column, values)))
         gone = int(held.num_rows - self.held[table].num_rows)
         self._erasures += bool(gone)
         return gone
@@ -72,6 +69,7 @@ class MemoryLake:
         since: datetime | None = None,
         until: datetime | None = None,
         columns: tuple[str, ...] | None = None,
+        among: tuple[str, Collection[str]] | None = None,
         most: int | None = None,
     ) -> pa.Table:
         """Rows by arrival and event time; see the port."""
@@ -85,6 +83,8 @@ class MemoryLake:
         ):
             if bound is not None:
                 rows = rows.filter(compare(rows.column(name), pa.scalar(bound, TIMESTAMP)))
+        if among is not None:
+            rows = rows.filter(_one_of(rows, *among))
         if most is not None:
             rows = rows.slice(0, most)
         return (
@@ -108,6 +108,14 @@ class MemoryLake:
         """Join chunks."""
         if table in self.held:
             self.held[table] = self.held[table].combine_chunks()
+
+
+def _one_of(rows: pa.Table, column: str, values: Collection[str]) -> pa.ChunkedArray:
+    """Whether a row's *column*, told as text, is one of *values*."""
+    if column not in rows.column_names:
+        return pa.chunked_array([pa.array([False] * rows.num_rows, pa.bool_())])
+    told = rows.column(column).cast(pa.string())
+    return pc.fill_null(pc.is_in(told, value_set=pa.array(sorted(values), pa.string())), fill_value=False)
 
 
 def rows_at(hours: list[int], *, arrived: list[int] | None = None, **columns: object) -> pa.Table:
@@ -188,7 +196,20 @@ def _check_clocks(lake: Lake) -> None:
         found = lake.scan("p/s", columns=("x",), most=most)
         assert found.num_rows == there, "`most` bounds the rows"
         assert found.column_names == ["x"], "whatever the columns"
-    assert lake.scan("p/s", since=at(3), most=2).column("x").to_pylist() == [3], "it counts rows that are wanted"
+    assert lake.scan("p/s", since=at(3), most=2).column("x").to_pylist() == [3], (
+        "it counts rows that are wanted"
+    )
+    asked: tuple[tuple[str, tuple[str, ...], list[int]], ...] = (
+        ("x", ("1", "3", "9"), [1, 3]), ("x", (), []), ("nobody", ("1",), []),
+    )  # fmt: skip
+    for column, values, rows in asked:
+        found = lake.scan("p/s", columns=("x",), among=(column, values))
+        assert sorted(found.column("x").to_pylist()) == rows, "`among` compares what a column says as text"
+    lake.append("p/s", rows_at([4, 5], x=[4, 5], name=["ä", None]), batch="b2")
+    assert lake.scan("p/s", among=("name", {"ä", "b"})).column("x").to_pylist() == [4], (
+        "a missing value is none"
+    )
+    assert lake.scan("p/s", until=at(4), among=("name", {"ä"})).num_rows == 0, "beside the bounds"
     assert lake.scan("p/nothing", most=1).num_rows == 0, "a table that does not exist is empty"
     for name in (EVENT_TIME, ARRIVAL_TIME):
         assert lake.scan("p/s").schema.field(name).type == TIMESTAMP, "both clocks are UTC microseconds"
