@@ -196,8 +196,9 @@ def _noncentral_tail(value: Floats, freedom: Counts, noncentrality: Floats) -> F
     from scipy.special import chndtr
 
     tail: Floats = 1.0 - chndtr(value, freedom, noncentrality)
-    small = np.maximum(value, np.finfo(np.float64).tiny)
-    s = (freedom + np.sqrt(freedom**2 + 4 * noncentrality * small)) / (2 * small)
+    small = np.maximum(value, 1e-200)
+    # Where s is 1 or more the value lies below what is expected, and the tail is no small one.
+    s = np.minimum((freedom + np.sqrt(freedom**2 + 4 * noncentrality * small)) / (2 * small), 1.0)
     bound = -(1 - s) * small / 2 - freedom / 2 * np.log(s) + noncentrality * (1 - s) / (2 * s)
     return np.where(tail > _SMALL_TAIL, tail, np.where(s < 1, np.exp(np.minimum(bound, 0.0)), tail))
 
