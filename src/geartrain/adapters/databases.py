@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from geartrain.adapters.sqlite_files import write_ahead
+
 
 def database_url(url: str | Path) -> sa.URL:
     """The URL of a database: a path is a SQLite file, PostgreSQL is reached through psycopg."""
@@ -37,8 +39,8 @@ def connectable(
     @sa.event.listens_for(engine, "connect")
     def durable(connection: Any, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-            connection.execute(f"PRAGMA {pragma}").close()
+        write_ahead(connection, patience_s=busy_timeout_s)
+        connection.execute("PRAGMA synchronous=FULL").close()
 
     if on_begin is not None:
         sa.event.listen(engine, "begin", on_begin)

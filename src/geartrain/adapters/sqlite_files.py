@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from geartrain.adapters.full_disk import disk_full
 from geartrain.errors import GeartrainError
@@ -18,12 +20,33 @@ def open_file(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
     """A connection whose commits are on the disk when they return; transactions are begun by hand."""
     connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead(connection, patience_s=busy_timeout_s)
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def write_ahead(connection: Any, *, patience_s: float, pause_s: float = 0.01) -> None:
+    """Let SQLite write ahead, trying for *patience_s* seconds.
+
+    Of two processes that make a database at the same time one is refused this at once: SQLite's
+    own patience does not hold for the switch.
+
+    Raises:
+        sqlite3.OperationalError: The database was locked all the time, or cannot be written.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+            time.sleep(pause_s)
+        else:
+            return
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from geartrain.domain.columns import microseconds
 from geartrain.domain.contract import FieldTerms, FieldType
 from geartrain.domain.features import Encoding, RequestFeature
 from geartrain.domain.prediction import Floats
+from geartrain.engine.feature_words import described
 from geartrain.features.encoding import encode_row
 from geartrain.features.plain import PlainNumbers
 from geartrain.monitoring.profile import Profile, from_bytes
@@ -157,7 +158,7 @@ def _words(encoding: Encoding, typical: dict[str, Typical]) -> tuple[ColumnWords
     categories = dict(encoding.categories)
     words = []
     for feature in encoding.feature_set.features:
-        label = feature.description or _plain_name(feature.name)
+        label = described(feature)
         words.append(
             ColumnWords(
                 column=feature.name,
@@ -173,10 +174,6 @@ def _words(encoding: Encoding, typical: dict[str, Typical]) -> tuple[ColumnWords
                 ColumnWords(column=f"{feature.name}__missing", label=f"{label} is missing", reference=0.0)
             )
     return tuple(words)
-
-
-def _plain_name(name: str) -> str:
-    return name.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import polars as pl
 
-from geartrain.documents.spelling import span
 from geartrain.domain.contract import Contract, FieldTerms
 from geartrain.domain.expression import parse
 from geartrain.domain.features import (
@@ -23,7 +22,9 @@ from geartrain.domain.features import (
 )
 from geartrain.domain.prediction import Predictions
 from geartrain.domain.rule import DecisionRule
+from geartrain.domain.wording import plain_name
 from geartrain.engine.bundles import load_bundle
+from geartrain.engine.feature_words import described
 from geartrain.engine.hosting import served_of, typical_of
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import FeatureInvalid, GeartrainError
@@ -76,7 +77,7 @@ class Reading:
     def label(self, name: str) -> str:
         """What people call a feature."""
         found = self.feature(name)
-        return described(found) if found else name.replace("_", " ")
+        return described(found) if found else plain_name(name)
 
     def reasons(self, values: pl.DataFrame, *, hidden: frozenset[str]) -> tuple[Reason, ...]:
         """Why the release answers as it does about one row of feature *values*, the strongest first.
@@ -94,7 +95,7 @@ class Reading:
     def _reason(self, said: str, hidden: frozenset[str]) -> Reason:
         feature, _, words = said.partition(_MARK)
         if feature not in hidden:
-            return Reason(feature=feature, words=_class_named(words, self.served))
+            return Reason(feature=feature, words=words)
         # What stands behind the last colon says for which answer it speaks, and nothing of the value.
         way = next((words[words.rindex(one) :] for one in _WAYS if one in words), " matters")
         return Reason(feature=feature, words=f"{self.label(feature)}, which is sensitive and not shown{way}")
@@ -119,10 +120,8 @@ def _read(workspace: Workspace, release: str) -> Reading:
     loaded = load_bundle(workspace, release)
     profile = from_bytes(loaded.profile) if loaded.profile else None
     served = served_of(loaded, _never, typical=typical_of(profile) if profile else {})
-    labels = {one.name: described(one) for one in loaded.encoding.feature_set.features}
     marked = tuple(
-        replace(one, label=f"{one.column}{_MARK}{labels.get(one.column, one.label or one.column)}")
-        for one in served.words
+        replace(one, label=f"{one.column}{_MARK}{one.label or one.column}") for one in served.words
     )
     return Reading(
         release=release,
@@ -131,58 +130,6 @@ def _read(workspace: Workspace, release: str) -> Reading:
         profile=profile,
         served=replace(served, words=marked),
     )
-
-
-def described(feature: Feature) -> str:
-    """What people call a feature: its own description, or its definition in words.
-
-    >>> from geartrain.features.declaring import window
-    >>> described(window("clicks", entity="visitor", over=("7d",), sum="weight")[0])
-    'sum of weight over clicks of the same visitor, last 7 days'
-    """
-    if feature.description:
-        return feature.description
-    match feature:
-        case WindowFeature():
-            return _window_in_words(feature)
-        case LookupFeature():
-            key = feature.key or feature.entity
-            return f"{_plain(feature.column)} in {_plain(feature.source)} by {_plain(key)}"
-        case _:
-            return _plain(feature.name)
-
-
-def _window_in_words(feature: WindowFeature) -> str:
-    column, source = _plain(feature.column or ""), _plain(feature.source)
-    match feature.aggregation:
-        case Aggregation.COUNT:
-            what = f"how many {source}"
-        case Aggregation.DISTINCT:
-            what = f"how many different {column} in {source}"
-        case Aggregation.RATIO:
-            what = f"share of {source} that are {column.removeprefix('is ')}"
-        case Aggregation.TIME_SINCE:
-            what = f"seconds since the last of {source}"
-        case Aggregation.DECAYED_SUM:
-            what = f"fading sum of {column} over {source}"
-        case Aggregation.LAST_N:
-            what = f"{column} of the last but {(feature.n or 1) - 1} of {source}"
-        case Aggregation.FIRST | Aggregation.LAST:
-            what = f"{feature.aggregation} {column} of {source}"
-        case Aggregation.MAX | Aggregation.MIN:
-            size = "largest" if feature.aggregation is Aggregation.MAX else "smallest"
-            what = f"{size} {column} among {source}"
-        case _:
-            what = f"{feature.aggregation} of {column} over {source}"
-    where = f" where {feature.where}" if feature.where else ""
-    told = f"{what}{where} of the same {_plain(feature.entity).removesuffix(' id')}"
-    if feature.width_us is not None:
-        told += f", last {span(feature.width_us / 1e6).removeprefix('1 ')}"
-    return told + (f", up to {span(feature.delay_us / 1e6)} before" if feature.delay_us else "")
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def reads_in_words(feature: Feature) -> str:
@@ -199,29 +146,6 @@ def reads_in_words(feature: Feature) -> str:
             return f"source {feature.source}, column {feature.column}, by {feature.key or feature.entity}"
         case _:
             return f"the team's function {feature.function} of {', '.join(name for name, _ in feature.reads)}"
-
-
-def class_in_words(label: str, name: str) -> str:
-    """A class as people say it: with its label where it says nothing by itself.
-
-    >>> class_in_words("is_fraud", "true"), class_in_words("is_fraud", "false")
-    ('fraud', 'no fraud')
-    >>> class_in_words("bought", "yes"), class_in_words("diagnosis", "malignant")
-    ('“bought: yes”', 'malignant')
-    """
-    said, what = name.casefold(), _plain(label)
-    if what.startswith("is ") and said in {"true", "false"}:
-        return f"{'' if said == 'true' else 'no '}{what.removeprefix('is ')}"
-    bare = said in {"true", "false", "yes", "no"} or name.replace(".", "").isdigit()
-    return f"“{what}: {name}”" if bare else name
-
-
-def _class_named(words: str, served: Served) -> str:
-    for name in served.outputs:
-        for way in ("for", "against"):
-            if words.endswith(f": speaks {way} {name}"):
-                return words.removesuffix(name) + class_in_words(served.label, name)
-    return words
 
 
 def hidden_features(contract: Contract, encoding: Encoding) -> frozenset[str]:

@@ -15,11 +15,11 @@ from geartrain.domain.columns import as_text, texts_of
 from geartrain.domain.contract import Contract, FieldType
 from geartrain.domain.digest import canonical
 from geartrain.domain.prediction import Decision
+from geartrain.domain.wording import class_in_words, plain_name
+from geartrain.engine.feature_words import described
 from geartrain.engine.logbook import DECISIONS, FEATURE, decision_of
 from geartrain.engine.release_words import (
     Reason,
-    class_in_words,
-    described,
     hidden_features,
     may_be_shown,
     reading_of,
@@ -104,7 +104,7 @@ def full_case(
     row = tuple(
         Said(
             name=one.name,
-            words=one.description or (reading.label(one.name) if reading else _plain(one.name)),
+            words=one.description or (reading.label(one.name) if reading else plain_name(one.name)),
             value=_row_text(sent[one.name], one.type),
             unit=one.unit,
             rank=rank(one.name),
@@ -249,7 +249,3 @@ def _model_said(contract: Contract, made: Decision) -> tuple[tuple[str, float], 
         for name, value in made.probabilities
         if terms.positive is None or len(made.probabilities) != 2 or name == terms.positive
     )
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")

@@ -18,6 +18,7 @@ import numpy as np
 
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.task import Task
+from geartrain.domain.wording import class_in_words
 from geartrain.serving.runtime import MISSING_SIGNAL, ColumnWords, Matrix, Served
 
 #: More reasons than this nobody reads.
@@ -67,7 +68,8 @@ def _spoken(served: Served, row: Matrix, column: int, weight: float, target: int
         told += f", {rank}" if rank else ""
     if not served.task.has_classes:
         return f"{told}: {'raises' if weight > 0 else 'lowers'} the value"
-    return f"{told}: speaks {'for' if weight > 0 else 'against'} {served.outputs[target]}"
+    answer = class_in_words(served.label, served.outputs[target])
+    return f"{told}: speaks {'for' if weight > 0 else 'against'} {answer}"
 
 
 def rank_in_words(spread: tuple[float, ...], value: float) -> str:
@@ -145,7 +147,8 @@ def _target(served: Served, values: Floats) -> int:
 
 def _sentence(served: Served, row: Matrix, column: int, change: float, target: int) -> str:
     words = served.wording[column]
-    what = f"the probability of {served.outputs[target]}" if served.task.has_classes else "the value"
+    answer = class_in_words(served.label, served.outputs[target]) if served.task.has_classes else ""
+    what = f"the probability of {answer}" if answer else "the value"
     verb = "raises" if change > 0 else "lowers"
     said = f"{words.label or words.column} {_value(words, float(row[column]))}".rstrip()
     against = "" if math.isnan(words.reference) else f" (typical: {_value(words, words.reference)})"

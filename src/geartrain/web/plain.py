@@ -22,7 +22,8 @@ from geartrain.domain.finding import Finding
 from geartrain.engine.bench import currency_of
 from geartrain.engine.costs_counted import dividing
 from geartrain.engine.costs_over_time import policy_in_words
-from geartrain.engine.release_words import described, live_reading
+from geartrain.engine.feature_words import described
+from geartrain.engine.release_words import live_reading
 from geartrain.engine.workspace import Workspace
 from geartrain.evaluation.groups import expressions_of
 

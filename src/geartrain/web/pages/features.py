@@ -18,8 +18,10 @@ from geartrain.domain.explanation import Curve, Explanation, Share
 from geartrain.domain.features import Feature, FeatureType
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.roles import Role
+from geartrain.domain.wording import class_in_words
+from geartrain.engine.feature_words import described
 from geartrain.engine.proposing import report_of_release
-from geartrain.engine.release_words import Reading, class_in_words, described, reading_of, reads_in_words
+from geartrain.engine.release_words import Reading, reading_of, reads_in_words
 from geartrain.engine.releasing import releases
 from geartrain.errors import PageMissing
 from geartrain.evaluation.model_view import reads

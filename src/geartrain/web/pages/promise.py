@@ -16,9 +16,9 @@ from geartrain.domain.events import FindingsRecorded, Recorded
 from geartrain.domain.finding import Finding, Status
 from geartrain.domain.release import ReleaseStage
 from geartrain.domain.roles import Role
+from geartrain.domain.wording import class_in_words
 from geartrain.engine.adopted import adoptions
 from geartrain.engine.contract_changes import open_proposals
-from geartrain.engine.release_words import class_in_words
 from geartrain.engine.releasing import releases
 from geartrain.release.state import ReleaseRecord
 from geartrain.web.pages.standing import (
