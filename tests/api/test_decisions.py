@@ -89,7 +89,9 @@ def test_reasons_keys_and_times_are_taken(world, talk):
     made = talk(world, conversation)
 
     change = 1 / (1 + math.exp(-2)) - 0.5
-    assert made["reasons"] == [f"the x 2 m raises the probability of yes by {change:.3g} (typical: 0 m)"]
+    assert made["reasons"] == [
+        f"the x 2 m raises the probability of “label: yes” by {change:.3g} (typical: 0 m)"
+    ]
     assert made["key"] == "k9"
     assert world.logged()[0].at == at
 

@@ -42,6 +42,27 @@ def test_contributions_speak_for_and_against(make_served):
     )
 
 
+def test_an_answer_that_says_nothing_by_itself_is_told_with_its_label(make_served):
+    """Nobody reads "speaks for true": of `is_fraud` it is fraud, with contributions and without."""
+    names = ("false", "true")
+    rule = DecisionRule(
+        task=Task.BINARY, classes=names, actions=("accept", "stop"), costs=CostTerms(), fallback="stop"
+    )
+
+    def predict(matrix):
+        p = 1 / (1 + np.exp(10.0 - matrix[:, 0].astype(float)))
+        return Predictions(task=Task.BINARY, classes=names, values=np.column_stack([1 - p, p]))
+
+    for contribute, words in (
+        (exact((1.5, 0.0)), ": speaks for fraud"),
+        (None, "the probability of fraud by"),
+    ):
+        served = make_served(
+            rule=rule, predict=predict, contribute=contribute, label="is_fraud", positive="true"
+        )
+        assert words in reasons(served, {"size": 12.0, "age": 50})[0]
+
+
 def test_a_missing_value_is_a_reason_too(make_served):
     """What is missing is said to be missing, and has no rank."""
     served = make_served(words=WORDS, contribute=exact((0.0, -0.2)))
