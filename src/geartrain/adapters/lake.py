@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from geartrain.adapters.full_disk import disk_full, took_no_more
 from geartrain.data.storable import TIMESTAMP, aligned, joined, storable
@@ -87,10 +86,7 @@ class DeltaLake:
                 return pa.table({})
             dataset = held.to_pyarrow_dataset()
             wanted = None if columns is None else [name for name in columns if name in dataset.schema.names]
-            condition = _condition(arrived_by, since, until)
-            if among is not None:
-                one_of = _one_of(dataset.schema, *among)
-                condition = one_of if condition is None else condition & one_of
+            condition = _condition(dataset.schema, arrived_by, since, until, among)
             found: pa.Table
             if most is None:
                 found = dataset.to_table(columns=wanted, filter=condition)
@@ -256,9 +252,8 @@ class DeltaLake:
 
 def _named(held: Any, column: str, values: Collection[str]) -> int:
     """How many rows have one of *values*, compared as text."""
-    column_of = held.to_pyarrow_dataset().to_table(columns=[column]).column(column)
-    found = pc.sum(pc.is_in(column_of.cast(pa.string()), value_set=pa.array(sorted(values), pa.string())))
-    return int(found.as_py() or 0)
+    source = held.to_pyarrow_dataset()
+    return int(source.count_rows(filter=_one_of(source.schema, column, values)))
 
 
 def _one_of(schema: pa.Schema, column: str, values: Collection[str]) -> Any:
@@ -290,7 +285,13 @@ def _complete(rows: pa.Table, batch: str) -> pa.Table:
     return rows.select([*first, *(name for name in rows.column_names if name not in _KEYS)])
 
 
-def _condition(arrived_by: datetime | None, since: datetime | None, until: datetime | None) -> Any | None:
+def _condition(
+    schema: pa.Schema,
+    arrived_by: datetime | None,
+    since: datetime | None,
+    until: datetime | None,
+    among: tuple[str, Collection[str]] | None,
+) -> Any | None:
     from pyarrow import dataset
 
     parts = []
@@ -300,6 +301,8 @@ def _condition(arrived_by: datetime | None, since: datetime | None, until: datet
         parts.append(dataset.field(EVENT_TIME) >= pa.scalar(since, TIMESTAMP))
     if until is not None:
         parts.append(dataset.field(EVENT_TIME) < pa.scalar(until, TIMESTAMP))
+    if among is not None:
+        parts.append(_one_of(schema, *among))
     condition = None
     for part in parts:
         condition = part if condition is None else condition & part

@@ -129,11 +129,7 @@ class Application:
                 await self._controlled(scope, receive, send)
                 return
             handler, call = hot
-            try:
-                reply = await self._answered(handler, call, AsgiAsked(scope, receive))
-            except ClientGone:
-                self._count_gone(call)
-                return
+            reply = await self._answered(handler, call, AsgiAsked(scope, receive))
             headers = [
                 (b"content-type", reply.content_type),
                 (b"content-length", b"%d" % len(reply.body)),
@@ -142,6 +138,8 @@ class Application:
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
             self._count(call, reply)
+        except ClientGone:
+            return  # it was counted where it was noticed
         finally:
             self.in_flight -= 1
 
@@ -154,13 +152,11 @@ class Application:
                 await by_asgi(self._controlled, scope, protocol)
                 return
             handler, call = hot
-            try:
-                reply = await self._answered(handler, call, RsgiAsked(scope, protocol))
-            except ClientGone:
-                self._count_gone(call)
-                return
+            reply = await self._answered(handler, call, RsgiAsked(scope, protocol))
             protocol.response_bytes(reply.status, _headers_of(reply), reply.body)
             self._count(call, reply)
+        except ClientGone:
+            return  # it was counted where it was noticed
         finally:
             self.in_flight -= 1
 
@@ -227,6 +223,7 @@ class Application:
                 self.logger.warning("refused", route=call.route, reason=str(error))
             return reply
         except ClientGone:
+            self.metrics.requests.labels(call.route, "gone").inc()
             raise
         except Exception:
             # The outermost shell: a bug of ours costs one answer, never the connection.
@@ -257,9 +254,6 @@ class Application:
             await send({"type": "http.response.body", "body": reply.body})
             return False
         return True
-
-    def _count_gone(self, call: Call) -> None:
-        self.metrics.requests.labels(call.route, "gone").inc()
 
     def _count(self, call: Call, reply: Reply) -> None:
         seconds = perf_counter() - call.started

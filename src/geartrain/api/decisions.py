@@ -221,7 +221,7 @@ class DecisionRoute:
 
     async def _decided(self, call: Call, ask: Ask, until_s: float, *, given: bool) -> list[Decision]:
         """Decide about the rows that were not decided about before under the same id."""
-        known = self._known(call.subject, ask) if given else {}
+        known = self._host.log.find_all(call.subject, ask.ids) if given else {}
         todo = [i for i in range(len(ask.rows)) if ask.ids[i] not in known]
         slices = [todo[i : i + MOST_ROWS_AT_ONCE] for i in range(0, len(todo), MOST_ROWS_AT_ONCE)]
         queries = [
@@ -240,7 +240,7 @@ class DecisionRoute:
         decisions = {record.decision.id: record.decision for records in made for record in records}
         if given:
             # Of two requests with one id at one time, both are answered with what was logged.
-            known = {**self._known(call.subject, ask), **known}
+            known = {**self._host.log.find_all(call.subject, ask.ids), **known}
         return [known.get(one) or decisions[one] for one in ask.ids]
 
     def _submitted(self, product: str, ask: Ask, until_s: float) -> _Query:
@@ -248,10 +248,6 @@ class DecisionRoute:
         query = _Query(ask=ask, future=asyncio.get_running_loop().create_future(), until_s=until_s)
         self._batcher(product).submit(query)
         return query
-
-    def _known(self, product: str, ask: Ask) -> dict[str, Decision]:
-        found = ((one, self._host.log.find(product, one)) for one in ask.ids)
-        return {one: decision for one, decision in found if decision is not None}
 
     def _batcher(self, product: str) -> MicroBatcher[_Query]:
         batcher = self._batchers.get(product)

@@ -27,28 +27,25 @@ def lone_score(nodes: list[Any], constants: list[Any]) -> tuple[list[Any], list[
     """
     made: list[Any] = []
     for place, node in enumerate(nodes):
-        if not _is_binary_booster(node):
+        given = _attributes(node) if node.op_type == _CLASSIFIER else {}
+        if not _is_binary_booster(given):
             made.append(node)
             continue
-        more, numbers = _one_score(node, f"boosted_{place}")
+        more, numbers = _one_score(node, given, f"boosted_{place}")
         made += more
         constants = [*constants, *numbers]
     return made, constants
 
 
-def _is_binary_booster(node: Any) -> bool:
-    """Whether *node* is what converters make of a booster with two classes and log-odds."""
-    if node.op_type != _CLASSIFIER:
-        return False
-    given = _attributes(node)
+def _is_binary_booster(given: dict[str, Any]) -> bool:
+    """Whether this is what a classifier is *given* that converters make of a booster with two classes and log-odds."""
     labels = given.get("classlabels_int64s") or given.get("classlabels_strings") or ()
     return len(labels) == 2 and given.get("post_transform") == b"LOGISTIC" and set(given["class_ids"]) == {0}
 
 
-def _one_score(node: Any, name: str) -> tuple[list[Any], list[Any]]:
+def _one_score(node: Any, given: dict[str, Any], name: str) -> tuple[list[Any], list[Any]]:
     from onnx import helper, numpy_helper
 
-    given = _attributes(node)
     trees = {key: value for key, value in given.items() if key.startswith("nodes_")}
     nodes, numbers, source = [], [], node.input[0]
     if any(trees.get(_TRACKS, ())) and _missing_is_zero(trees):

@@ -37,7 +37,7 @@ Find = Callable[[str], Decision | None]
 
 
 class LoggedDecisions:
-    """One product's decisions in the lake, found by id. However many there are, memory holds the latest that were asked for."""
+    """One product's decisions in the lake, found by id. However many there are, memory holds the latest that were read."""
 
     def __init__(self, workspace: Workspace, product: str) -> None:
         self._workspace = workspace

@@ -143,9 +143,7 @@ def decode(encoding: Encoding, encoded: NDArray[np.float32]) -> pl.DataFrame:
 
 
 def _vocabulary(series: pl.Series, most: int) -> tuple[str, ...]:
-    import polars as pl
-
-    told = pl.DataFrame({"text": texts_of(series)}).drop_nulls()
+    told = texts_of(series).alias("text").to_frame().drop_nulls()
     counted = told.group_by("text").len().sort(["len", "text"], descending=[True, False])
     return tuple(sorted(counted["text"].head(most).to_list()))
 

@@ -187,9 +187,8 @@ def _called(feature: FunctionFeature, given: Mapping[str, Any], rows: int) -> li
 
 
 def _told(series: pl.Series, kind: FeatureType) -> Any:
-    import polars as pl
-
-    return term_of_frame(series.name or "_", kind, pl.DataFrame({series.name or "_": series}))
+    name = series.name or "_"
+    return term_of_frame(name, kind, series.alias(name).to_frame())
 
 
 def _number(value: Any) -> float | None:

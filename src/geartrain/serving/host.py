@@ -210,10 +210,10 @@ class ServingHost:
 
     def find_all(self, product: str, decisions: Collection[str]) -> dict[str, Decision]:
         """Those of *decisions* that were answered here, by id, in at most one look at the lake."""
-        logged = {one: self.log.find(product, one) for one in decisions}
-        made = {one: decision for one, decision in logged.items() if decision is not None}
-        if len(made) < len(logged) and self._find_decisions is not None:
-            made |= self._find_decisions(product, logged.keys() - made.keys())
+        made = self.log.find_all(product, decisions)
+        others = set(decisions) - made.keys()
+        if others and self._find_decisions is not None:
+            made |= self._find_decisions(product, others)
         return made
 
     def promises(self, product: str) -> Sequence[tuple[Clause, Finding | None]]:

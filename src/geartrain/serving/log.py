@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
@@ -218,6 +218,11 @@ class PredictionLog:
             with self._lock:
                 return self._recent.get(identity)
         return spilled.get(identity)
+
+    def find_all(self, product: str, decisions: Collection[str]) -> dict[str, Decision]:
+        """Those of *decisions* that `find` finds, by id."""
+        found = ((one, self.find(product, one)) for one in decisions)
+        return {one: decision for one, decision in found if decision is not None}
 
     @property
     def state(self) -> LogState:

@@ -68,8 +68,11 @@ def _spoken(served: Served, row: Matrix, column: int, weight: float, target: int
         told += f", {rank}" if rank else ""
     if not served.task.has_classes:
         return f"{told}: {'raises' if weight > 0 else 'lowers'} the value"
-    answer = class_in_words(served.label, served.outputs[target])
-    return f"{told}: speaks {'for' if weight > 0 else 'against'} {answer}"
+    return f"{told}: speaks {'for' if weight > 0 else 'against'} {_answer(served, target)}"
+
+
+def _answer(served: Served, target: int) -> str:
+    return class_in_words(served.label, served.outputs[target])
 
 
 def rank_in_words(spread: tuple[float, ...], value: float) -> str:
@@ -147,8 +150,7 @@ def _target(served: Served, values: Floats) -> int:
 
 def _sentence(served: Served, row: Matrix, column: int, change: float, target: int) -> str:
     words = served.wording[column]
-    answer = class_in_words(served.label, served.outputs[target]) if served.task.has_classes else ""
-    what = f"the probability of {answer}" if answer else "the value"
+    what = f"the probability of {_answer(served, target)}" if served.task.has_classes else "the value"
     verb = "raises" if change > 0 else "lowers"
     said = f"{words.label or words.column} {_value(words, float(row[column]))}".rstrip()
     against = "" if math.isnan(words.reference) else f" (typical: {_value(words, words.reference)})"
