@@ -23,14 +23,14 @@ from typing import Any
 import pyarrow as pa
 
 from geartrain.adapters.full_disk import disk_full, took_no_more
+from geartrain.adapters.lake_files import KEYS, TableFiles, files_with
 from geartrain.data.storable import TIMESTAMP, aligned, joined, storable
 from geartrain.errors import LakeUnreadable, WorkspaceBusy
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 
 _LOG = "_delta_log"
-_KEYS = (EVENT_TIME, ARRIVAL_TIME, BATCH)
 #: Statistics on more columns than the ones that scans filter by would only slow appends down.
-_CONFIGURATION = {"delta.dataSkippingStatsColumns": ",".join(_KEYS), "delta.checkpointInterval": "50"}
+_CONFIGURATION = {"delta.dataSkippingStatsColumns": ",".join(KEYS), "delta.checkpointInterval": "50"}
 _FILE_BYTES = 32 * 1024 * 1024
 
 
@@ -47,6 +47,7 @@ class DeltaLake:
         self._busy_timeout_s = busy_timeout_s
         self._compact_every = compact_every
         self._open: dict[str, Any] = {}
+        self._files: dict[str, TableFiles] = {}
         self._one_at_a_time = threading.RLock()
 
     def append(self, table: str, rows: pa.Table, *, batch: str) -> bool:
@@ -81,12 +82,13 @@ class DeltaLake:
     ) -> pa.Table:
         """Rows by arrival and event time, read from the files that may hold them; see the port."""
         with _told(table, self._folder(table)):
-            held = self._fresh(table)
-            if held is None:
+            dataset = self._rows(table)
+            if dataset is None:
                 return pa.table({})
-            dataset = held.to_pyarrow_dataset()
             wanted = None if columns is None else [name for name in columns if name in dataset.schema.names]
             condition = _condition(dataset.schema, arrived_by, since, until, among)
+            if among is not None and wanted != [among[0]]:
+                dataset = files_with(dataset, condition)
             found: pa.Table
             if most is None:
                 found = dataset.to_table(columns=wanted, filter=condition)
@@ -208,6 +210,17 @@ class DeltaLake:
         with self._one_at_a_time:
             return self._held(table)
 
+    def _rows(self, table: str) -> Any | None:
+        """The table's rows at its newest version as a dataset; None where there is no table."""
+        with self._one_at_a_time:
+            held = self._held(table)
+            if held is None:
+                return None
+            files = self._files.get(table)
+            if files is None:
+                files = self._files[table] = TableFiles(self._folder(table))
+            return files.dataset(held)
+
     def _there(self, table: str) -> bool:
         """Whether a first commit was made; a kill before it leaves a folder without one."""
         log = self._folder(table) / _LOG
@@ -281,8 +294,8 @@ def _complete(rows: pa.Table, batch: str) -> pa.Table:
         missing = name not in rows.column_names or rows.schema.field(name).type != TIMESTAMP
         if rows.num_rows and (missing or rows.column(name).null_count):
             raise ValueError(f"every row of the lake needs a time in `{name}`")
-    first = [name for name in _KEYS if name in rows.column_names]
-    return rows.select([*first, *(name for name in rows.column_names if name not in _KEYS)])
+    first = [name for name in KEYS if name in rows.column_names]
+    return rows.select([*first, *(name for name in rows.column_names if name not in KEYS)])
 
 
 def _condition(
