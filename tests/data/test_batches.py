@@ -23,6 +23,11 @@ def prepare(source, rows, now, **more):
     )
 
 
+def among(*held):
+    """A table that holds these keys."""
+    return lambda keys: keys.filter(keys.is_in(held))
+
+
 def test_the_same_bytes_are_the_same_batch(payments, now):
     """A delivery is named by what was delivered and for whom; that is what makes a re-send harmless."""
     one = prepare(payments, [row("a")], now)
@@ -69,7 +74,7 @@ def test_a_source_without_times_uses_its_arrival(payments, now):
 
 def test_known_and_doubled_rows_are_counted_not_taken(payments, now):
     """A key that is in the table already, or twice in the delivery, changes nothing and is told."""
-    prepared = prepare(payments, [row("a"), row("b"), row("b"), row("c")], now, known={"a", "z"})
+    prepared = prepare(payments, [row("a"), row("b"), row("b"), row("c")], now, known=among("a", "z"))
 
     assert prepared.good["id"].to_list() == ["b", "c"]
     assert (prepared.batch.rows, prepared.batch.accepted, prepared.batch.duplicates) == (4, 2, 2)
@@ -78,7 +83,7 @@ def test_known_and_doubled_rows_are_counted_not_taken(payments, now):
 def test_a_corrected_label_is_never_a_duplicate(labels, now):
     """A label that comes again under a known key is a correction; the very same row twice is not."""
     rows = [{"label_id": "l", "id": "a", "at": "2026-01-02", "fraud": value} for value in (0, 1, 1)]
-    prepared = prepare(labels, rows, now, known={"l"})
+    prepared = prepare(labels, rows, now, known=among("l"))
 
     assert prepared.good["fraud"].to_list() == [0, 1]
     assert prepared.batch.duplicates == 1
@@ -157,7 +162,7 @@ def test_rows_pass_unrepaired_when_the_contract_was_loosened(payments, now):
     """A re-send without a repair asks the door again; what is known meanwhile is a duplicate, and no longer open."""
     first = prepare(payments, [row("a", 5_000), row("b", 6_000)], now)
     looser = replace(payments, fields=payments.fields[:2])
-    repaired = repair_rows("p", looser, first.bad, {}, now=now, known=("b",))
+    repaired = repair_rows("p", looser, first.bad, {}, now=now, known=among("b"))
 
     assert repaired.good["id"].to_list() == ["a"]
     assert repaired.batch.duplicates == 1

@@ -6,7 +6,7 @@ quarantine and the `Batch` to the ledger; each may be repeated after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,9 @@ BATCH = "_batch"
 ID = "_id"
 STATE = "_state"
 OPEN, REPAIRED = "open", "repaired"
+
+#: Those of some keys, told as text, that a source's table holds.
+Known = Callable[[pl.Series], pl.Series]
 
 _UTC = pl.Datetime("us", "UTC")
 
@@ -61,14 +64,14 @@ def prepare_batch(
     *,
     content: bytes,
     now: datetime,
-    known: Collection[object] | pl.Series = (),
+    known: Known | None = None,
     around: Surroundings | None = None,
 ) -> Prepared:
     """Check the rows of one delivery and get them ready for the lake.
 
     *content* are the delivered bytes, which name the batch; *now* is when it arrived, for
-    rows that do not tell their own arrival. *known* are the keys that the source's table
-    holds already. Labels ignore them: a label that comes again is a correction, and the
+    rows that do not tell their own arrival. *known* tells which keys the source's table
+    holds already; without it none. Labels do not ask: a label that comes again is a correction, and the
     last one counts. *around* holds what other sources and files say.
 
     Raises:
@@ -89,7 +92,7 @@ def batch_of(
     *,
     id: str,  # noqa: A002 - the noun's word
     now: datetime,
-    known: Collection[object] | pl.Series = (),
+    known: Known | None = None,
     resent: bool = False,
 ) -> Prepared:
     """The batch *id* of rows that passed the door before; *resent* rows arrived now, whatever they say."""
@@ -116,17 +119,14 @@ def batch_of(
     )
 
 
-def _without_duplicates(
-    source: SourceTerms, good: pl.DataFrame, known: Collection[object] | pl.Series
-) -> pl.DataFrame:
+def _without_duplicates(source: SourceTerms, good: pl.DataFrame, known: Known | None) -> pl.DataFrame:
     if good.height == 0:
         return good
     if source.kind is SourceKind.LABELS:
         return good.unique(maintain_order=True)
-    keys = good[source.key]
-    held = known if isinstance(known, pl.Series) else pl.Series(list(known))
-    seen = keys.cast(pl.String).is_in(held.cast(pl.String).drop_nulls().unique().implode())
-    return good.filter(~seen & keys.is_first_distinct())
+    keys = good[source.key].cast(pl.String)
+    held = keys.clear() if known is None else known(keys)
+    return good.filter(~keys.is_in(held.implode()) & keys.is_first_distinct())
 
 
 def _clocked(

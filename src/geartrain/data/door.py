@@ -98,7 +98,7 @@ def check_rows(
     flags, reasons, good = _judged(source, fields, rows, values, now=now, around=around or Surroundings())
     is_bad = _any(flags)
     counts = sorted(
-        ((why, int(flag.sum())) for why, flag in zip(reasons, flags, strict=True)),
+        zip(reasons, flags.sum().row(0) if flags.width else (), strict=True),
         key=lambda count: (-count[1], count[0]),
     )
     some = bool(is_bad.any())

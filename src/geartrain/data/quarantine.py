@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
-from geartrain.data.batches import BATCH, ID, OPEN, REPAIRED, STATE, batch_of
+from geartrain.data.batches import BATCH, ID, OPEN, REPAIRED, STATE, Known, batch_of
 from geartrain.data.checks import Surroundings
 from geartrain.data.coercing import number, timestamp
 from geartrain.data.documents import column_of, read_documents
@@ -65,7 +65,7 @@ def repair_rows(
     repairs: Mapping[str, str],
     *,
     now: datetime,
-    known: Collection[object] | pl.Series = (),
+    known: Known | None = None,
     around: Surroundings | None = None,
 ) -> Repaired:
     """Apply *repairs* to open rows and send them through the door again.

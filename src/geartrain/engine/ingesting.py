@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -12,10 +13,11 @@ import polars as pl
 from geartrain.contract.scaffolding import NO_KEY
 from geartrain.data.batches import Prepared, batch_id, prepare_batch
 from geartrain.data.checks import Surroundings
+from geartrain.data.known_keys import KnownKeys
 from geartrain.data.quarantine import Repaired, repair_rows, still_open
 from geartrain.data.reading import read_rows
 from geartrain.domain.columns import texts_of
-from geartrain.domain.contract import Contract, CsvTerms, SourceKind, SourceTerms
+from geartrain.domain.contract import Contract, CsvTerms, FieldType, SourceTerms
 from geartrain.domain.data import Batch
 from geartrain.domain.digest import short
 from geartrain.domain.events import BatchIngested, RowsRepaired
@@ -23,8 +25,11 @@ from geartrain.engine.referenced import with_files
 from geartrain.engine.rows import frame_of, source_of, table_of
 from geartrain.engine.workspace import MACHINE, Workspace
 from geartrain.errors import SourceUnreadable
+from geartrain.ports.lake import BATCH
 
 QUARANTINE = "__quarantine"
+#: Types of keys that read alike as text everywhere, so that the lake can be asked for a few of them.
+_ALIKE = frozenset((FieldType.STRING, FieldType.TEXT, FieldType.INTEGER))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,12 +49,12 @@ class Taken:
 
 
 class Door:
-    """Takes deliveries of one product; remembers the keys it has seen, so that a doubled row is noticed."""
+    """Takes deliveries of one product; knows which keys came before, so that a doubled row is noticed."""
 
     def __init__(self, workspace: Workspace, contract: Contract) -> None:
         self._workspace = workspace
         self._contract = contract
-        self._keys: dict[str, pl.Series] = {}
+        self._keys: dict[str, KnownKeys] = {}
         self._batches: dict[str, Batch] = {}
         self._read = 0
 
@@ -93,7 +98,7 @@ class Door:
             rows,
             content=content,
             now=now,
-            known=self._known_keys(terms, without=name),
+            known=partial(self._held_of, terms, without=name),
             around=self._around(terms, files),
         )
         self._keep(terms, prepared, name)
@@ -115,10 +120,13 @@ class Door:
             lake.append(table + QUARANTINE, prepared.bad.to_arrow(), batch=name)
         if prepared.good.height:
             lake.append(table, prepared.good.to_arrow(), batch=name)
-            if terms.kind is not SourceKind.LABELS:
-                fresh = prepared.good.get_column(terms.key).cast(pl.String)
-                held = self._keys.get(terms.name)
-                self._keys[terms.name] = fresh if held is None else held.append(fresh)
+            self.learn(terms.name, prepared.good)
+
+    def learn(self, source: str, rows: pl.DataFrame) -> None:
+        """Rows of *source* are in the lake, whoever took them in."""
+        known = self._keys.get(source)
+        if known is not None and rows.height:
+            known.add(rows.get_column(self._terms(source).key))
 
     def _already(self, name: str) -> Batch | None:
         """The batch as it was recorded; None if the process died before it was, or nobody ever sent it."""
@@ -141,19 +149,29 @@ class Door:
             )
         return Surroundings(references=references, files=files or {})
 
-    def _known_keys(self, terms: SourceTerms, *, without: str) -> pl.Series:
-        """The keys in the source's table; rows of the batch *without* are about to be taken again."""
-        if terms.kind is SourceKind.LABELS:
+    def _held_of(self, terms: SourceTerms, keys: pl.Series, *, without: str = "") -> pl.Series:
+        """Those of *keys* that the source's table holds; what it has of the batch *without* is about to be taken again."""
+        known = self._keys.get(terms.name)
+        if known is None:
+            known = self._keys[terms.name] = KnownKeys()
+            known.add(self._held_keys(terms))
+        perhaps = known.perhaps(keys)
+        if not len(perhaps):
+            return perhaps
+        kind = next((one.type for one in terms.fields if one.name == terms.key), FieldType.STRING)
+        among = perhaps if kind in _ALIKE else None
+        return self._held_keys(terms, among=among, without=without)
+
+    def _held_keys(
+        self, terms: SourceTerms, *, among: pl.Series | None = None, without: str = ""
+    ) -> pl.Series:
+        """The keys in the source's table as text, all of them or those *among* some."""
+        table = table_of(self._contract.product.name, terms.name)
+        asked = None if among is None else (terms.key, among.to_list())
+        held = frame_of(self._workspace.lake.scan(table, columns=(terms.key, BATCH), among=asked))
+        if not held.width:
             return pl.Series([], dtype=pl.String)
-        if terms.name not in self._keys:
-            table = table_of(self._contract.product.name, terms.name)
-            held = frame_of(self._workspace.lake.scan(table, columns=(terms.key, "_batch")))
-            self._keys[terms.name] = (
-                held.filter(pl.col("_batch") != without).get_column(terms.key).cast(pl.String)
-                if held.width
-                else pl.Series([], dtype=pl.String)
-            )
-        return self._keys[terms.name]
+        return held.filter(pl.col(BATCH) != without).get_column(terms.key).cast(pl.String)
 
     def repair(
         self,
@@ -222,7 +240,7 @@ class Door:
             waiting,
             repairs,
             now=now,
-            known=self._known_keys(terms, without=""),
+            known=partial(self._held_of, terms),
             around=self._around(terms, None),
         )
 

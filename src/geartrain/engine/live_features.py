@@ -84,7 +84,8 @@ class LiveFeatures:
         frame = read_bytes(content, Format.NDJSON, where=f"source {source}")
         with self._books:
             taken = self._door.take(source, frame, content=content, now=now)
-            self._taken.add(taken.batch.id)
+            if not taken.known:
+                self._taken.add(taken.batch.id)
             self._apply(source, taken.good)
         return taken.batch
 
@@ -92,13 +93,12 @@ class LiveFeatures:
         """Apply a delivery that another process took in."""
         with self._books:
             if batch.id in self._taken:
+                self._taken.discard(batch.id)
                 return
-            self._taken.add(batch.id)
-            # Its keys are new to our door too.
-            self._door = Door(self._workspace, self._contract)
-            rows = read_table(self._workspace, batch.product, batch.source, known_at=now)
+            rows = read_table(self._workspace, batch.product, batch.source, known_at=now, batch=batch.id)
             if rows.height:
-                self._apply(batch.source, rows.filter(pl.col(BATCH) == batch.id))
+                self._door.learn(batch.source, rows)
+                self._apply(batch.source, rows)
 
     def refresh(self, *, now: datetime) -> None:
         """Rows were repaired or erased by another process: bring the states in line with the lake."""

@@ -23,7 +23,7 @@ from geartrain.domain.task import Task
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import ProductUnknown, SnapshotEmpty, TrainingImpossible
 from geartrain.features.offline import point_in_time
-from geartrain.ports.lake import ARRIVAL_TIME, EVENT_TIME
+from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 
 #: The lake table of outcomes that were sent in one by one: `key`, `label`, `decision`, the clocks.
 OUTCOMES = "outcomes"
@@ -119,9 +119,12 @@ def read_sources(workspace: Workspace, contract: Contract, *, known_at: datetime
     }
 
 
-def read_table(workspace: Workspace, product: str, name: str, *, known_at: datetime) -> pl.DataFrame:
-    """The rows of a product's table that had arrived at *known_at*; no columns if there is no table."""
-    return frame_of(workspace.lake.scan(table_of(product, name), arrived_by=known_at))
+def read_table(
+    workspace: Workspace, product: str, name: str, *, known_at: datetime, batch: str | None = None
+) -> pl.DataFrame:
+    """The rows of a product's table that had arrived at *known_at*, those of one *batch* or all; no columns if there is no table."""
+    among = None if batch is None else (BATCH, (batch,))
+    return frame_of(workspace.lake.scan(table_of(product, name), arrived_by=known_at, among=among))
 
 
 def take_rows(
