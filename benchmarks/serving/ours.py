@@ -61,7 +61,7 @@ def build(models: Path, folder: Path, *, window_s: float = 0.0):
         ),
         now=lambda: datetime.now(UTC),
         new_id=lambda: f"{session}-{next(counter)}",
-        record_outcomes=lambda _product, outcomes: [OutcomeStatus.RECORDED for _ in outcomes],
+        record_outcomes=lambda _product, outcomes, _made: [OutcomeStatus.RECORDED for _ in outcomes],
     )
     host.swap("p", served)
     return host

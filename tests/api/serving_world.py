@@ -6,7 +6,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,9 @@ class World:
         made = (one.decision for batch in self.lake.values() for one in batch)
         return {one.id: one for one in made if one.product == product and one.id in decisions}
 
-    def _record(self, _product: str, outcomes: Sequence[Outcome]) -> list[OutcomeStatus]:
+    def _record(
+        self, _product: str, outcomes: Sequence[Outcome], _made: Mapping[str, Decision]
+    ) -> list[OutcomeStatus]:
         statuses: list[OutcomeStatus] = []
         for one in outcomes:
             before = self.outcomes.get(one.decision)
@@ -189,7 +191,7 @@ def main() -> None:
         log=PredictionLog(folder / "journal", sink, session=session, limits=LogLimits(rotate_s=0.05)),
         now=lambda: datetime.now(UTC),
         new_id=lambda: f"{session}-{next(counter)}",
-        record_outcomes=lambda _product, outcomes: [OutcomeStatus.RECORDED for _ in outcomes],
+        record_outcomes=lambda _product, outcomes, _made: [OutcomeStatus.RECORDED for _ in outcomes],
     )
     host.swap("p", served(encode=slow))
     grpc_port = int(sys.argv[4]) if len(sys.argv) > 4 else None

@@ -19,7 +19,7 @@ from geartrain.api.errors import OUR_BUG, Refusal, Reply, inference_reply_to, re
 from geartrain.api.events import take_events
 from geartrain.api.inference import metadata, served_version
 from geartrain.api.metrics import ServingMetrics
-from geartrain.api.outcomes import take_outcomes
+from geartrain.api.outcomes import OutcomeRoute
 from geartrain.errors import DecisionUnknown, GeartrainError, RequestInvalid
 from geartrain.serving.admission import Admission
 from geartrain.serving.host import ServingHost
@@ -145,10 +145,12 @@ def _products(app: FastAPI, host: ServingHost, metrics: ServingMetrics, limits: 
             raise DecisionUnknown("no such decision was made here")
         return _json(document_of(found))
 
+    take_outcomes = OutcomeRoute(host, metrics, limits)
+
     @app.post("/v1/products/{product}/outcomes", tags=["outcomes"], summary="The truth about decisions")
     async def outcomes(product: str, request: Request) -> Response:
         scope, receive = request.scope, request.receive
-        return response_of(await take_outcomes(host, metrics, limits, product, scope, receive))
+        return response_of(await take_outcomes(product, scope, receive))
 
     @app.post(
         "/v1/products/{product}/events", tags=["events"], summary="Rows of an event source", status_code=202

@@ -6,9 +6,10 @@ sending the same again changes nothing, another label later is a correction.
 
 from __future__ import annotations
 
-import asyncio
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from geartrain.api.bodies import AsgiAsked, BodyLimits, Receive, Scope, require_json
 from geartrain.api.decisions import CLOCK_TOLERANCE
 from geartrain.api.errors import Reply
+from geartrain.api.gathering import Gathering
 from geartrain.api.metrics import ServingMetrics
 from geartrain.domain.columns import as_text
 from geartrain.domain.prediction import Outcome
@@ -25,6 +27,8 @@ from geartrain.serving.requests import OutcomeItem, OutcomeRequest, decode_body
 from geartrain.serving.runtime import Served
 
 MOST_ITEMS: Final = 10_000
+#: Outcomes that may wait to be written down.
+MOST_WAITING: Final = 50_000
 
 _OUTCOMES = msgspec.json.Decoder(OutcomeRequest)
 
@@ -37,73 +41,104 @@ class OutcomeReport(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-async def take_outcomes(
-    host: ServingHost,
-    metrics: ServingMetrics,
-    limits: BodyLimits,
-    product: str,
-    scope: Scope,
-    receive: Receive,
-) -> Reply:
-    """Record the outcomes that can be recorded and report on every one.
+class OutcomeRoute:
+    """Takes outcomes for a host, for one event loop.
 
-    Raises:
-        RequestInvalid: The request cannot be understood, or every outcome is invalid.
-        DecisionUnknown: None of the decisions was made here.
+    Requests that come while others are written down are written down together, as one batch of the lake.
     """
-    served = host.lane(product).champion
-    asked = AsgiAsked(scope, receive)
-    require_json(asked)
-    body = await asked.body(most=limits.control, within_s=limits.read_s)
-    request = decode_body(body, _OUTCOMES)
-    if not 0 < len(request.outcomes) <= MOST_ITEMS:
-        raise RequestInvalid(f"a request holds 1 to {MOST_ITEMS} outcomes", where="outcomes")
-    # Finding a decision and recording its outcome may touch the lake.
-    reports = await asyncio.to_thread(_record, host, product, served, request)
-    for report in reports:
-        metrics.outcomes.labels(product, report.status).inc()
-    refused = {OutcomeStatus.UNKNOWN.value, OutcomeStatus.INVALID.value}
-    if all(report.status in refused for report in reports):
-        first = reports[0]
-        if all(report.status == OutcomeStatus.UNKNOWN.value for report in reports):
-            raise DecisionUnknown(
-                "none of the outcomes names a decision of this product",
-                where="outcomes",
-                hint="send back the `id` that the decision was answered with",
+
+    def __init__(self, host: ServingHost, metrics: ServingMetrics, limits: BodyLimits) -> None:
+        self._host = host
+        self._metrics = metrics
+        self._limits = limits
+        self._gatherings: dict[str, Gathering[OutcomeRequest, tuple[OutcomeReport, ...]]] = {}
+
+    async def __call__(self, product: str, scope: Scope, receive: Receive) -> Reply:
+        """Record the outcomes that can be recorded and report on every one.
+
+        Raises:
+            RequestInvalid: The request cannot be understood, or every outcome is invalid.
+            DecisionUnknown: None of the decisions was made here.
+            Refusal: Too many outcomes wait to be written down.
+        """
+        self._host.lane(product)
+        asked = AsgiAsked(scope, receive)
+        require_json(asked)
+        body = await asked.body(most=self._limits.control, within_s=self._limits.read_s)
+        request = decode_body(body, _OUTCOMES)
+        if not 0 < len(request.outcomes) <= MOST_ITEMS:
+            raise RequestInvalid(f"a request holds 1 to {MOST_ITEMS} outcomes", where="outcomes")
+        reports = await self._gathering(product)(request)
+        for report in reports:
+            self._metrics.outcomes.labels(product, report.status).inc()
+        refused = {OutcomeStatus.UNKNOWN.value, OutcomeStatus.INVALID.value}
+        if all(report.status in refused for report in reports):
+            first = reports[0]
+            if all(report.status == OutcomeStatus.UNKNOWN.value for report in reports):
+                raise DecisionUnknown(
+                    "none of the outcomes names a decision of this product",
+                    where="outcomes",
+                    hint="send back the `id` that the decision was answered with",
+                )
+            raise RequestInvalid(f"none of the outcomes can be taken: {first.problem}", where="outcomes")
+        return Reply(status=200, body=msgspec.json.encode({"product": product, "outcomes": reports}))
+
+    def _gathering(self, product: str) -> Gathering[OutcomeRequest, tuple[OutcomeReport, ...]]:
+        gathering = self._gatherings.get(product)
+        if gathering is None:
+            gathering = self._gatherings[product] = Gathering(
+                partial(_record, self._host, product),
+                weigh=lambda request: len(request.outcomes),
+                most=MOST_ITEMS,
+                most_waiting=MOST_WAITING,
             )
-        raise RequestInvalid(f"none of the outcomes can be taken: {first.problem}", where="outcomes")
-    return Reply(status=200, body=msgspec.json.encode({"product": product, "outcomes": reports}))
+        return gathering
 
 
 def _record(
-    host: ServingHost, product: str, served: Served, request: OutcomeRequest
-) -> tuple[OutcomeReport, ...]:
+    host: ServingHost, product: str, requests: Sequence[OutcomeRequest]
+) -> list[tuple[OutcomeReport, ...]]:
+    """Write down the outcomes of all *requests* at once; the reports of each."""
     now = host.now()
-    reports: dict[int, OutcomeReport] = {}
-    outcomes: dict[int, Outcome] = {}
-    made = host.find_all(product, {item.decision_id for item in request.outcomes})
-    for place, item in enumerate(request.outcomes):
-        happened = _time(item, now)
-        label = _label(item, served)
-        if label is None or happened is None:
-            problem = (
-                "the label is not one of the product's" if label is None else "happened_at is in the future"
+    served = host.lane(product).champion
+    problems = [[_problem(item, served, now) for item in request.outcomes] for request in requests]
+    outcomes = [
+        Outcome(
+            decision=item.decision_id,
+            label=_label(item, served) or "",
+            happened_at=_time(item, now) or now,
+            arrived_at=now,
+            by=request.by,
+        )
+        for request, told in zip(requests, problems, strict=True)
+        for item, problem in zip(request.outcomes, told, strict=True)
+        if not problem
+    ]
+    statuses = iter(host.record_outcomes(product, outcomes) if outcomes else ())
+    return [
+        tuple(
+            OutcomeReport(
+                decision_id=item.decision_id,
+                status=OutcomeStatus.INVALID.value,
+                problem=f"outcomes[{place}]: {problem}",
             )
-            reports[place] = _report(item, OutcomeStatus.INVALID, f"outcomes[{place}]: {problem}")
-        elif item.decision_id not in made:
-            reports[place] = _report(item, OutcomeStatus.UNKNOWN, "no such decision was made here")
-        else:
-            outcomes[place] = Outcome(
-                decision=item.decision_id, label=label, happened_at=happened, arrived_at=now, by=request.by
-            )
-    if outcomes:
-        statuses = host.record_outcomes(product, tuple(outcomes.values()))
-        for place, status in zip(outcomes, statuses, strict=True):
-            reports[place] = _report(request.outcomes[place], status)
-    return tuple(reports[place] for place in range(len(request.outcomes)))
+            if problem
+            else _report(item, next(statuses))
+            for place, (item, problem) in enumerate(zip(request.outcomes, told, strict=True))
+        )
+        for request, told in zip(requests, problems, strict=True)
+    ]
 
 
-def _report(item: OutcomeItem, status: OutcomeStatus, problem: str = "") -> OutcomeReport:
+def _problem(item: OutcomeItem, served: Served, now: datetime) -> str:
+    """Why an outcome can be nobody's truth; empty where it may be."""
+    if _label(item, served) is None:
+        return "the label is not one of the product's"
+    return "" if _time(item, now) is not None else "happened_at is in the future"
+
+
+def _report(item: OutcomeItem, status: OutcomeStatus) -> OutcomeReport:
+    problem = "no such decision was made here" if status is OutcomeStatus.UNKNOWN else ""
     return OutcomeReport(decision_id=item.decision_id, status=status.value, problem=problem)
 
 

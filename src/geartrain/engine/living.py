@@ -386,9 +386,10 @@ class Living:
     def _find_decisions(self, product: str, decisions: Collection[str]) -> Mapping[str, Decision]:
         return self._living(product).logged.find(decisions)
 
-    def _record_outcomes(self, product: str, outcomes: Sequence[Outcome]) -> Sequence[OutcomeStatus]:
+    def _record_outcomes(
+        self, product: str, outcomes: Sequence[Outcome], made: Mapping[str, Decision]
+    ) -> Sequence[OutcomeStatus]:
         living = self._living(product)
-        made = self.host.find_all(product, {outcome.decision for outcome in outcomes})
         statuses, news = living.outcomes.record(
             outcomes, rule=self.host.lane(product).champion.rule, find=made.get
         )

@@ -35,7 +35,8 @@ class OutcomeStatus(StrEnum):
     INVALID = "invalid"
 
 
-RecordOutcomes = Callable[[str, Sequence[Outcome]], Sequence[OutcomeStatus]]
+#: Writes down a product's outcomes; the decisions that they are about come with them, by id.
+RecordOutcomes = Callable[[str, Sequence[Outcome], Mapping[str, Decision]], Sequence[OutcomeStatus]]
 TakeEvents = Callable[[str, str, Sequence[RawRow], datetime], Batch]
 #: Whether a product's idempotency key stands for the delivery of a digest; it does from then on.
 ClaimKey = Callable[[str, str, str], bool]
@@ -92,7 +93,7 @@ class ServingHost:
         self.log = log
         self.now = now
         self.new_id = new_id
-        self.record_outcomes = record_outcomes
+        self._record_outcomes = record_outcomes
         self.take_events = take_events
         self.claim_key = claim_key
         self._find_decisions = find_decisions
@@ -215,6 +216,13 @@ class ServingHost:
         if others and self._find_decisions is not None:
             made |= self._find_decisions(product, others)
         return made
+
+    def record_outcomes(self, product: str, outcomes: Sequence[Outcome]) -> tuple[OutcomeStatus, ...]:
+        """Write down the truth about decisions that were answered here; what became of each outcome."""
+        made = self.find_all(product, {one.decision for one in outcomes})
+        known = [one for one in outcomes if one.decision in made]
+        statuses = iter(self._record_outcomes(product, known, made) if known else ())
+        return tuple(next(statuses) if one.decision in made else OutcomeStatus.UNKNOWN for one in outcomes)
 
     def promises(self, product: str) -> Sequence[tuple[Clause, Finding | None]]:
         """The clauses of the product's contract, each with its latest finding."""
