@@ -18,15 +18,22 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
+class Echo:
+    """The same by RSGI, which is how our server speaks with Granian."""
+
+    async def __rsgi__(self, scope, protocol):
+        protocol.response_bytes(200, [("content-type", "application/json")], await protocol())
+
+
 async def granian(port: int) -> None:
     """As `geartrain.api.server` sets it up."""
     from granian.constants import HTTPModes, Interfaces
     from granian.server.embed import Server
 
     await Server(
-        echo,
+        Echo(),
         port=port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.RSGI,
         http=HTTPModes.http1,
         websockets=False,
         backlog=2048,

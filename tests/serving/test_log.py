@@ -444,6 +444,57 @@ def test_within_the_window_an_answer_does_not_wait(tmp_path):
     assert sorted(taken) == sorted(f"d-{i}" for i in range(50))
 
 
+def test_within_the_window_records_gather_and_are_written_together(tmp_path, monkeypatch):
+    """In fast mode a quarter of the window's records are one write; each is found by its id all the while, and answered once."""
+    writes: list[int] = []
+    real = Segment.append
+
+    def counting(self, frames):
+        writes.append(len(frames))
+        real(self, frames)
+
+    monkeypatch.setattr(Segment, "append", counting)
+    log = PredictionLog(tmp_path, lambda _batch, _records: None, session="s", limits=LogLimits(window_s=2))
+    for i in range(50):
+        log.record([logged(f"d-{i}")])
+    found = log.find_all("p", ["d-0", "d-49", "d-50"])
+
+    assert writes == []
+    assert sorted(found) == ["d-0", "d-49"]
+    assert log.flush(timeout_s=5)
+    assert len(writes) == 1
+    assert sorted(log.find_all("p", ["d-0", "d-49"])) == ["d-0", "d-49"]
+    assert log.close()
+
+
+def test_what_has_gathered_for_a_quarter_of_the_window_is_written_unasked(tmp_path):
+    """Nobody needs to come later for a record to be on the disk."""
+    log = PredictionLog(
+        tmp_path, lambda _batch, _records: None, session="s", limits=LogLimits(window_s=0.4, rotate_s=60)
+    )
+    log.record([logged("d-1")])
+    end = time.monotonic() + 5
+    while log.state.pending and time.monotonic() < end:
+        time.sleep(0.01)
+
+    assert log.state.pending == 0
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.journal")) > 0
+    assert log.close()
+
+
+def test_many_records_do_not_wait_for_the_window(tmp_path):
+    """Memory is bounded whatever the window: a quarter of what may wait is written at once."""
+    limits = LogLimits(window_s=60, most_pending=40, rotate_s=60)
+    log = PredictionLog(tmp_path, lambda _batch, _records: None, session="s", limits=limits)
+    for i in range(200):
+        log.record([logged(f"d-{i}")])
+        end = time.monotonic() + 5
+        while log.state.pending >= 10 and time.monotonic() < end:
+            time.sleep(0.001)
+
+    assert log.close()
+
+
 def test_beyond_the_window_answers_wait_again(tmp_path, monkeypatch):
     """A disk that hangs for longer than the window holds answers back, so that no more than it is at stake."""
     going_on = threading.Event()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from time import perf_counter
 
 import msgspec
@@ -99,54 +100,91 @@ def answer(
     Each ask gets its decisions in the order of its rows, or the reason why *its* rows
     cannot be encoded. *clock* is the steady clock by which the asks arrived.
     """
-    groups: dict[tuple[Arm, datetime, bool], list[tuple[int, int]]] = {}
-    for a, ask in enumerate(asks):
-        for r, (one, key) in enumerate(zip(ask.ids, ask.keys, strict=True)):
-            arm = _arm(lane, key or one)
-            groups.setdefault((arm, ask.at or now, ask.explain), []).append((a, r))
-    made: list[dict[int, LoggedDecision]] = [{} for _ in asks]
-    refused: dict[int, RequestInvalid] = {}
-    for (arm, at, explain), places in groups.items():
+    batch = _Batch(lane, asks, now, stale_s, clock)
+    for (arm, at, explain), places in batch.groups().items():
+        batch.decide(places, arm, at, explain=explain)
+    return batch.answers()
+
+
+class _Batch:
+    """The rows of some asks, one after the other, and what has been made of them."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        asks: Sequence[Ask],
+        now: datetime,
+        stale_s: float | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._lane, self._asks, self._now = lane, asks, now
+        self._stale_s, self._clock = stale_s, clock
+        self._rows = [row for ask in asks for row in ask.rows]
+        self._ids = [one for ask in asks for one in ask.ids]
+        self._keys = [key for ask in asks for key in ask.keys]
+        self._of = [place for place, ask in enumerate(asks) for _ in ask.rows]
+        self._made: list[LoggedDecision | None] = [None] * len(self._rows)
+        self._refused: dict[int, RequestInvalid] = {}
+
+    def groups(self) -> Mapping[tuple[Arm, datetime, bool], Sequence[int]]:
+        """The places of the rows that one call of one model can take."""
+        wishes = {(ask.at, ask.explain) for ask in self._asks}
+        if self._lane.canary is None and len(wishes) == 1:
+            ((at, explain),) = wishes
+            return {(Arm.CHAMPION, at or self._now, explain): range(len(self._rows))}
+        groups: dict[tuple[Arm, datetime, bool], list[int]] = {}
+        for place, (one, key) in enumerate(zip(self._ids, self._keys, strict=True)):
+            ask = self._asks[self._of[place]]
+            arm = _arm(self._lane, key or one)
+            groups.setdefault((arm, ask.at or self._now, ask.explain), []).append(place)
+        return groups
+
+    def decide(self, places: Sequence[int], arm: Arm, at: datetime, *, explain: bool) -> None:
+        """Make the decisions at *places*; one client's row must not cost another client's answer."""
+        lane = self._lane
         served = lane.canary if arm is Arm.CANARY and lane.canary is not None else lane.champion
-        _answer_group(lane, served, asks, places, now, at, explain, arm, stale_s, clock, made, refused)
-    return [refused.get(a) or tuple(made[a][r] for r in range(len(ask.rows))) for a, ask in enumerate(asks)]
-
-
-def _answer_group(
-    lane: Lane,
-    served: Served,
-    asks: Sequence[Ask],
-    places: Sequence[tuple[int, int]],
-    now: datetime,
-    at: datetime,
-    explain: bool,  # noqa: FBT001 - a private step of `answer`
-    arm: Arm,
-    stale_s: float | None,
-    clock: Callable[[], float],
-    made: list[dict[int, LoggedDecision]],
-    refused: dict[int, RequestInvalid],
-) -> None:
-    rows = [asks[a].rows[r] for a, r in places]
-    ids = [asks[a].ids[r] for a, r in places]
-    keys = [asks[a].keys[r] for a, r in places]
-    try:
-        answered = _by_chain(
-            lane, served, rows, ids, keys, now=now, at=at, stale_s=stale_s, arm=arm, explain=explain
-        )
-    except RequestInvalid as problem:
-        if len(places) == 1:
-            refused[places[0][0]] = problem
+        rows = [self._rows[place] for place in places]
+        try:
+            answered = _by_chain(
+                lane,
+                served,
+                rows,
+                [self._ids[place] for place in places],
+                [self._keys[place] for place in places],
+                now=self._now,
+                at=at,
+                stale_s=self._stale_s,
+                arm=arm,
+                explain=explain,
+            )
+        except RequestInvalid as problem:
+            if len(places) == 1:
+                self._refused[self._of[places[0]]] = problem
+                return
+            for place in places:
+                self.decide([place], arm, at, explain=explain)
             return
-        # One client's row must not cost another client's answer.
-        for place in places:
-            _answer_group(lane, served, asks, [place], now, at, explain, arm, stale_s, clock, made, refused)
-        return
-    done = clock()
-    arrived = (asks[a].arrived_s for a, _ in places)
-    took = [None if since is None else 1e3 * (done - since) for since in arrived]
-    sent = [asks[a].sent[r] if asks[a].sent else None for a, r in places]
-    for (a, r), record in zip(places, _logged(answered, rows, sent, at, took), strict=True):
-        made[a][r] = record
+        done = self._clock()
+        sent = [raw for ask in self._asks for raw in ask.sent or (None,) * len(ask.rows)]
+        took = [None if ask.arrived_s is None else 1e3 * (done - ask.arrived_s) for ask in self._asks]
+        records = _logged(
+            answered,
+            rows,
+            [sent[place] for place in places],
+            at,
+            [took[self._of[place]] for place in places],
+        )
+        for place, record in zip(places, records, strict=True):
+            self._made[place] = record
+
+    def answers(self) -> list[Answer]:
+        """What each ask is answered with."""
+        answers: list[Answer] = []
+        made = iter(self._made)
+        for place, ask in enumerate(self._asks):
+            own = tuple(record for record in islice(made, len(ask.rows)) if record is not None)
+            answers.append(self._refused.get(place) or own)
+        return answers
 
 
 def _by_chain(

@@ -35,6 +35,8 @@ Sink = Callable[[str, Sequence[LoggedDecision]], None]
 Identity = tuple[str, str, bool]
 
 RECENT: Final = 10_000
+#: What was answered already is written when it has waited for this part of the window, or is this part of all that may wait.
+_GATHERED: Final = 0.25
 #: Finished segments whose records are kept in memory; those behind them lie on the disk alone.
 MOST_HELD: Final = 4
 
@@ -66,7 +68,8 @@ class LogLimits:
         retry_s: How long the deliverer waits after the sink said no.
         fsync: Whether an answer waits for the disk (survives a power cut) or only for
             the operating system (survives a killed process).
-        window_s: Where it is above 0, answers do not wait at all, as long as nothing has
+        window_s: Where it is above 0, answers do not wait at all (and records gather for a quarter of it,
+            so that they are written together), as long as nothing has
             waited for the writer for longer than this. A killed process may then lose
             what it answered within one span of `window_s` seconds, and a disk that
             fails what its last write held.
@@ -138,6 +141,11 @@ class PredictionLog:
         self._moved = Condition(self._lock)
         self._queue: deque[_Handed] = deque()
         self._pending = 0
+        #: Whether somebody waits for what is in the queue.
+        self._is_awaited = False
+        #: Decisions that were answered and are not written yet: those that gather, and those in the writer's hand.
+        self._answered: dict[Identity, Decision] = {}
+        self._in_hand: dict[Identity, Decision] = {}
         self._finished: deque[Path] = deque()
         self._delivering: Path | None = None
         #: Of a decision that lies on the disk alone, the segment that has it.
@@ -190,9 +198,15 @@ class PredictionLog:
             future: Future[None] = Future()
             now = time.monotonic()
             at_once = self._limits.window_s > 0 and self._is_within_window(now)
+            is_first = not self._queue
             self._queue.append(_Handed(records, None if at_once else future, now))
             self._pending += len(records)
-            self._to_write.notify()
+            if at_once:
+                self._answered.update((one.identity, one.decision) for one in records)
+            else:
+                self._is_awaited = True
+            if is_first or self._is_due():
+                self._to_write.notify()
         if at_once:
             future.set_result(None)
         return future
@@ -209,7 +223,7 @@ class PredictionLog:
         """An answered decision that is not in the lake yet, or was made a short while ago."""
         identity = (product, decision, False)
         with self._lock:
-            held = self._undelivered.get(identity) or self._recent.get(identity)
+            held = self._held_of(identity)
         if not isinstance(held, Path):
             return held
         try:
@@ -218,6 +232,12 @@ class PredictionLog:
             with self._lock:
                 return self._recent.get(identity)
         return spilled.get(identity)
+
+    def _held_of(self, identity: Identity) -> Decision | Path | None:
+        for held in (self._answered, self._in_hand, self._undelivered, self._recent):
+            if identity in held:
+                return held[identity]
+        return None
 
     def find_all(self, product: str, decisions: Collection[str]) -> dict[str, Decision]:
         """Those of *decisions* that `find` finds, by id."""
@@ -266,8 +286,13 @@ class PredictionLog:
             while True:
                 with self._lock:
                     self._to_write.wait_for(self._has_work, timeout=self._limits.rotate_s)
+                    if self._queue and not self._is_due():
+                        gathered_s = self._queue[0].since + _GATHERED * self._limits.window_s
+                        self._to_write.wait_for(self._is_due, timeout=max(0.0, gathered_s - time.monotonic()))
                     group = list(self._queue)
                     self._queue.clear()
+                    self._is_awaited = False
+                    self._in_hand, self._answered = self._answered, {}
                     self._writing_since = group[0].since if group else None
                     closing = self._closing
                 if group and self._limits.pressure is Pressure.BLOCK:
@@ -293,6 +318,11 @@ class PredictionLog:
 
     def _has_work(self) -> bool:
         return bool(self._queue) or self._rotate_asked or self._closing
+
+    def _is_due(self) -> bool:
+        """Whether what is in the queue is written without gathering more."""
+        many = self._pending >= _GATHERED * self._limits.most_pending
+        return many or self._is_awaited or self._rotate_asked or self._closing
 
     def _is_rotation_due(self) -> bool:
         if not self._segment_records:
@@ -355,6 +385,7 @@ class PredictionLog:
                 self._rotate()
             elif fresh:
                 self._note(fresh)
+            self._in_hand = {}
             self._moved.notify_all()
         for one in group:
             if failure is not None:
