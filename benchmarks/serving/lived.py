@@ -168,6 +168,7 @@ def main() -> None:
     parser.add_argument("--event-rate", type=float, default=1, help="events a second")
     parser.add_argument("--deciders", type=int, default=8)
     parser.add_argument("--tellers", type=int, default=16)
+    parser.add_argument("--workers", type=int, default=1, help="processes that answer")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "workspace"
@@ -176,7 +177,7 @@ def main() -> None:
 
 
 def lived(workspace: Path, folder: Path, chosen: argparse.Namespace) -> None:
-    command = [sys.executable, "-m", "geartrain", "serve", "--workspace", str(workspace), "--port", "0", "--ready-file", "{ready}"]  # fmt: skip
+    command = [sys.executable, "-m", "geartrain", "serve", "--workspace", str(workspace), "--port", "0", "--ready-file", "{ready}", "--workers", str(chosen.workers)]  # fmt: skip
     running = Running(Contender("lived", command, f"/v1/products/{PRODUCT}/decisions", ""), folder)
     seen = Seen()
     try:
@@ -207,11 +208,17 @@ def lived(workspace: Path, folder: Path, chosen: argparse.Namespace) -> None:
         f"{statistics.median(memory[-quarter:]):.0f} MB in the last"
     )
     print(f"answered {dict(seen.answered)}; failed {dict(seen.failed)}")
-    for line in metrics.split("\n"):
-        if line.startswith(
-            ("geartrain_outcomes_total", "geartrain_decisions_total", "geartrain_events_total")
-        ):
-            print(f"  {line}")
+    sent = {**seen.answered, "decisions": seen.answered["decisions"] + 1}  # the first, which was waited for
+    counted = {kind: counted_in(metrics, kind) for kind in sent}
+    print(f"the server counted {counted}")
+    if seen.failed or counted != sent:
+        raise SystemExit("something failed, or was counted otherwise than it was sent")
+
+
+def counted_in(metrics: str, kind: str) -> int:
+    """How many decisions, outcomes or events the server says it took."""
+    lines = (line for line in metrics.split("\n") if line.startswith(f"geartrain_{kind}_total{{"))
+    return round(sum(float(line.rsplit(" ", 1)[1]) for line in lines))
 
 
 if __name__ == "__main__":

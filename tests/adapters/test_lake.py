@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from geartrain.adapters import lake as lake_module
 from geartrain.adapters.lake import DeltaLake
 from geartrain.errors import DiskFull, LakeUnreadable, WorkspaceBusy
 from geartrain.testing.lake import MemoryLake, check_lake, rows_at
@@ -86,6 +87,37 @@ def test_a_batch_is_remembered_when_the_old_log_is_gone(tmp_path):
         False
     ] * 7
     assert again.scan("p/s").num_rows == 7
+
+
+def test_what_was_replaced_is_let_go_and_nobody_misses_it(tmp_path, monkeypatch):
+    """A stream of appends leaves few files, of rows and of commits; who looked at the beginning sees all at the end."""
+    at_once = {name: "interval 0 seconds" for name in lake_module._CONFIGURATION if "Retention" in name}
+    monkeypatch.setattr(lake_module, "_CONFIGURATION", {**lake_module._CONFIGURATION, **at_once})
+    lake, before = DeltaLake(tmp_path, compact_every=5), DeltaLake(tmp_path)
+    lake.append("p/s", rows_at([0], x=[0]), batch="b0")
+    assert before.scan("p/s").num_rows == 1
+    for number in range(1, 41):
+        lake.append("p/s", rows_at([number % 20], x=[number]), batch=f"b{number}")
+    lake.compact("p/s")
+    files = list((tmp_path / "p" / "s").rglob("*"))
+
+    assert len(at_once) == 2
+    assert len(files) < 20
+    assert sorted(before.scan("p/s").column("x").to_pylist()) == list(range(41))
+    assert not any(before.append("p/s", rows_at([1], x=[1]), batch=f"b{number}") for number in range(41))
+
+
+def test_a_table_of_an_earlier_version_lets_go_as_soon(tmp_path, monkeypatch):
+    """The next time that its files are joined it is told for how long to keep what was replaced."""
+    today = lake_module._CONFIGURATION
+    lake = DeltaLake(tmp_path)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(lake_module, "_CONFIGURATION", {"delta.checkpointInterval": "50"})
+        lake.append("p/s", rows_at([1], x=[1]), batch="b1")
+    lake.compact("p/s")
+
+    assert lake._held("p/s").metadata().configuration == today
+    assert lake.scan("p/s").num_rows == 1
 
 
 def test_a_table_that_was_idle_is_compacted(tmp_path):

@@ -30,7 +30,14 @@ from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 
 _LOG = "_delta_log"
 #: Statistics on more columns than the ones that scans filter by would only slow appends down.
-_CONFIGURATION = {"delta.dataSkippingStatsColumns": ",".join(KEYS), "delta.checkpointInterval": "50"}
+#: A server commits several times a second: what was replaced stays for an hour, for readers that began before, and commits that
+#: a checkpoint has replaced for a quarter of one. Delta's own week and month would be a million files by then.
+_CONFIGURATION = {
+    "delta.dataSkippingStatsColumns": ",".join(KEYS),
+    "delta.checkpointInterval": "50",
+    "delta.deletedFileRetentionDuration": "interval 1 hours",
+    "delta.logRetentionDuration": "interval 15 minutes",
+}
 _FILE_BYTES = 32 * 1024 * 1024
 
 
@@ -183,13 +190,17 @@ class DeltaLake:
         )  # fmt: skip
 
     def _join_files(self, held: Any) -> None:
-        """Old files stay for a week, so a reader that began before is not cut off."""
+        """Join small files, and let go of what was replaced long enough ago."""
+        if not held.metadata().configuration.items() >= _CONFIGURATION.items():
+            held.alter.set_table_properties(_CONFIGURATION)  # made by an earlier version
         before = held.version()
         held.optimize.compact(target_size=_FILE_BYTES)
         if held.version() != before:
             _flush(Path(held.table_uri.removeprefix("file://")), held.version())
+        # All files that the table does not name: a checkpoint forgets them, and a killed append never named its own.
+        held.vacuum(dry_run=False, full=True)
         held.create_checkpoint()
-        held.vacuum(dry_run=False)
+        held.cleanup_metadata()
 
     def _held(self, table: str) -> Any | None:
         """The table at its newest version, kept open between appends; None where there is none."""
