@@ -280,6 +280,22 @@ def test_silence_is_counted(living):
     assert living.host.stale_s(NAME, late) == pytest.approx(86_400, abs=60)
 
 
+def test_what_another_server_took_in_is_no_news_here(living, the_shop):
+    """The door learns other doors' keys as it follows the ledger; the same click in another delivery is a duplicate."""
+    click = {"click_id": "twice", "visitor": "v1", "weight": 1, "at": now().isoformat()}
+    living.host.take_events(NAME, "clicks", [click | {"click_id": "before"}], now())
+    other = build_host(Settings(root=the_shop.root), tell=print)
+    try:
+        other.look()
+        assert other.host.take_events(NAME, "clicks", [click], now()).accepted == 1
+    finally:
+        other.end()
+    living.look()
+    batch = living.host.take_events(NAME, "clicks", [click, click | {"click_id": "new"}], now())
+
+    assert (batch.accepted, batch.duplicates) == (1, 1)
+
+
 def test_an_example_row_can_be_sent(living):
     """The row that people are shown is one that the contract accepts, without the label."""
     row = living.example_row(NAME)
