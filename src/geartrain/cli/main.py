@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 import click
@@ -98,7 +98,17 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    keep_memory_flat(os.environ)
     sys.exit(run(given))
+
+
+def keep_memory_flat(environment: MutableMapping[str, str]) -> None:
+    """Let Arrow take its buffers from the system's allocator, unless somebody has chosen another; before Arrow is loaded.
+
+    A server scans and writes the lake several times a second for weeks. With Arrow's own choice (mimalloc) it
+    grew by five megabytes a minute; with the system's it does not.
+    """
+    environment.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def run(given: list[str]) -> int:

@@ -1,0 +1,34 @@
+"""The command line as a process: what it chooses before anything is loaded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+_PROGRAM = """
+import sys
+sys.argv = ["geartrain", "--version"]
+from geartrain.cli.main import main
+assert "pyarrow" not in sys.modules
+try:
+    main()
+except SystemExit:
+    import pyarrow
+    print(pyarrow.default_memory_pool().backend_name)
+"""
+
+
+@pytest.mark.parametrize(("chosen", "used"), [("", "system"), ("mimalloc", "mimalloc")])
+def test_arrow_takes_memory_from_the_system_unless_somebody_chose(chosen, used):
+    """A server's memory stays flat; who knows better sets Arrow's own variable."""
+    environment = {name: text for name, text in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    if chosen:
+        environment["ARROW_DEFAULT_MEMORY_POOL"] = chosen
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split()[-1] == used
