@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import collections
 import http.client
+import itertools
 import json
 import queue
 import random
@@ -106,8 +107,7 @@ class Day:
         self._url, self._seen = url, seen
         self._rate, self._event_rate = rate, event_rate
         self._known: queue.Queue[tuple[float, str]] = queue.Queue()
-        self._numbers = iter(range(10**12))
-        self._lock = threading.Lock()
+        self._numbers = itertools.count()
         self.ending = threading.Event()
 
     def begin(self, *, deciders: int, tellers: int) -> list[threading.Thread]:
@@ -127,8 +127,7 @@ class Day:
         return self._known.qsize()
 
     def _fresh(self, prefix: str) -> dict[str, object]:
-        with self._lock:
-            return payment(f"{prefix}{next(self._numbers)}")
+        return payment(f"{prefix}{next(self._numbers)}")
 
     def _decide(self, rate: float) -> None:
         client, began, done = Client(self._url, self._seen), time.monotonic(), 0

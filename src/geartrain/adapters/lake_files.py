@@ -69,6 +69,6 @@ def files_with(source: Any, condition: Any) -> Any:
     """
     from pyarrow import dataset
 
-    named = source.to_table(columns=[_FILE], filter=condition).column(_FILE).unique().to_pylist()
-    found = [one for one in source.get_fragments(filter=condition) if one.path in set(named)]
+    named = set(source.to_table(columns=[_FILE], filter=condition).column(_FILE).unique().to_pylist())
+    found = [one for one in source.get_fragments(filter=condition) if one.path in named]
     return dataset.FileSystemDataset(found, source.schema, source.format, source.filesystem)

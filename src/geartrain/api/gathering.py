@@ -56,7 +56,6 @@ class Gathering(Generic[Q, A]):
                 "serving.overloaded",
                 "more waits than can be written down soon",
                 hint="send it again after the stated seconds; nothing of it was taken",
-                headers=((b"retry-after", b"1"),),
             )
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append((piece, future))

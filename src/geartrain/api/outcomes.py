@@ -101,44 +101,33 @@ def _record(
     """Write down the outcomes of all *requests* at once; the reports of each."""
     now = host.now()
     served = host.lane(product).champion
-    problems = [[_problem(item, served, now) for item in request.outcomes] for request in requests]
-    outcomes = [
-        Outcome(
-            decision=item.decision_id,
-            label=_label(item, served) or "",
-            happened_at=_time(item, now) or now,
-            arrived_at=now,
-            by=request.by,
-        )
-        for request, told in zip(requests, problems, strict=True)
-        for item, problem in zip(request.outcomes, told, strict=True)
-        if not problem
-    ]
+    read = [[_truth(item, served, now, by=request.by) for item in request.outcomes] for request in requests]
+    outcomes = [one for own in read for one in own if isinstance(one, Outcome)]
     statuses = iter(host.record_outcomes(product, outcomes) if outcomes else ())
     return [
         tuple(
-            OutcomeReport(
-                decision_id=item.decision_id,
-                status=OutcomeStatus.INVALID.value,
-                problem=f"outcomes[{place}]: {problem}",
-            )
-            if problem
-            else _report(item, next(statuses))
-            for place, (item, problem) in enumerate(zip(request.outcomes, told, strict=True))
+            _report(item, next(statuses))
+            if isinstance(one, Outcome)
+            else _report(item, OutcomeStatus.INVALID, f"outcomes[{place}]: {one}")
+            for place, (item, one) in enumerate(zip(request.outcomes, own, strict=True))
         )
-        for request, told in zip(requests, problems, strict=True)
+        for request, own in zip(requests, read, strict=True)
     ]
 
 
-def _problem(item: OutcomeItem, served: Served, now: datetime) -> str:
-    """Why an outcome can be nobody's truth; empty where it may be."""
-    if _label(item, served) is None:
+def _truth(item: OutcomeItem, served: Served, now: datetime, *, by: str) -> Outcome | str:
+    """The outcome that an item tells of, or why it can be nobody's truth."""
+    label, happened = _label(item, served), _time(item, now)
+    if label is None:
         return "the label is not one of the product's"
-    return "" if _time(item, now) is not None else "happened_at is in the future"
+    if happened is None:
+        return "happened_at is in the future"
+    return Outcome(decision=item.decision_id, label=label, happened_at=happened, arrived_at=now, by=by)
 
 
-def _report(item: OutcomeItem, status: OutcomeStatus) -> OutcomeReport:
-    problem = "no such decision was made here" if status is OutcomeStatus.UNKNOWN else ""
+def _report(item: OutcomeItem, status: OutcomeStatus, problem: str = "") -> OutcomeReport:
+    if status is OutcomeStatus.UNKNOWN:
+        problem = "no such decision was made here"
     return OutcomeReport(decision_id=item.decision_id, status=status.value, problem=problem)
 
 

@@ -41,7 +41,6 @@ def still_in_time(admission: Admission, queries: Sequence[W]) -> Sequence[W]:
                     "serving.overloaded",
                     "the request waited so long for its turn that the promised latency is over",
                     hint="try again in 1 s",
-                    headers=((b"retry-after", b"1"),),
                 )
             )
     return [query for query in queries if query.until_s >= turn_s]

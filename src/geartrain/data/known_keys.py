@@ -34,7 +34,7 @@ class KnownKeys:
 
     def add(self, keys: pl.Series) -> None:
         """Know *keys* from now on; a key that stands there twice does no harm."""
-        run = np.sort(_prints(keys))
+        run = np.sort(_prints(_texts(keys)))
         while self._runs and len(self._runs[-1]) <= _MERGE_UP_TO * len(run):
             # A stable sort merges two sorted runs in one pass.
             run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
@@ -43,7 +43,7 @@ class KnownKeys:
 
     def perhaps(self, keys: pl.Series) -> pl.Series:
         """Those of *keys* that may have been added, as text: every one that was, and hardly ever another."""
-        texts = keys.cast(pl.String).drop_nulls()
+        texts = _texts(keys)
         prints = _prints(texts)
         there = np.zeros(len(prints), dtype=bool)
         for run in self._runs:
@@ -52,5 +52,9 @@ class KnownKeys:
         return texts.filter(pl.Series(there, dtype=pl.Boolean))
 
 
-def _prints(keys: pl.Series) -> NDArray[np.uint64]:
-    return keys.cast(pl.String).drop_nulls().hash(seed=0).to_numpy()
+def _texts(keys: pl.Series) -> pl.Series:
+    return keys.cast(pl.String).drop_nulls()
+
+
+def _prints(texts: pl.Series) -> NDArray[np.uint64]:
+    return texts.hash(seed=0).to_numpy()

@@ -8,6 +8,7 @@ acts), or a cost that the decision needs is unknown (the fallback acts). Each le
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,12 +105,10 @@ def decide_rows(
     costs = decided.expected_cost.tolist()
     doubts = _doubts(served, matrix, predictions, stale_s)
     answers = predictions.values.tolist()
-    sums: Floats = predictions.values.sum(axis=1)
-    is_number = np.isfinite(sums).tolist()
     outputs, own_arm = served.outputs, arm.value
     made: list[Decision] = []
     for i, (one, key) in enumerate(zip(ids, names, strict=True)):
-        if not is_number[i]:
+        if not math.isfinite(sum(answers[i])):
             made.append(_stand_in(served, now, one, key, doubt="the model answered with no number"))
             continue
         values = tuple(zip(outputs, answers[i], strict=True))

@@ -122,6 +122,7 @@ class _Batch:
         self._rows = [row for ask in asks for row in ask.rows]
         self._ids = [one for ask in asks for one in ask.ids]
         self._keys = [key for ask in asks for key in ask.keys]
+        self._sent = [raw for ask in asks for raw in ask.sent or (None,) * len(ask.rows)]
         self._of = [place for place, ask in enumerate(asks) for _ in ask.rows]
         self._made: list[LoggedDecision | None] = [None] * len(self._rows)
         self._refused: dict[int, RequestInvalid] = {}
@@ -165,14 +166,13 @@ class _Batch:
                 self.decide([place], arm, at, explain=explain)
             return
         done = self._clock()
-        sent = [raw for ask in self._asks for raw in ask.sent or (None,) * len(ask.rows)]
-        took = [None if ask.arrived_s is None else 1e3 * (done - ask.arrived_s) for ask in self._asks]
+        arrived = (self._asks[self._of[place]].arrived_s for place in places)
         records = _logged(
             answered,
             rows,
-            [sent[place] for place in places],
+            [self._sent[place] for place in places],
             at,
-            [took[self._of[place]] for place in places],
+            [None if since is None else 1e3 * (done - since) for since in arrived],
         )
         for place, record in zip(places, records, strict=True):
             self._made[place] = record
