@@ -12,11 +12,12 @@ for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-# Where a run decides whether work may land it must give the same answer twice; everywhere else
-# Hypothesis looks at new examples each time.
-settings.register_profile("steady", derandomize=True, database=None)
-if os.environ.get("CI"):
-    settings.load_profile("steady")
+# How long an example takes says nothing about a law, on a machine that others use least of all. Where
+# a run decides whether work may land it must give the same answer twice; everywhere else Hypothesis
+# looks at new examples each time.
+settings.register_profile("patient", deadline=None)
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.load_profile("steady" if os.environ.get("CI") else "patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -73,7 +73,7 @@ _EVENTS = st.lists(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(events=_EVENTS, data=st.data())
 def test_redis_says_what_the_process_says(name, events, data):
     """Late, doubled, corrected and shuffled deliveries, in micro-batches and twice: every cell alike."""

@@ -210,7 +210,7 @@ def test_bad_binary_bodies(world, talk):
         max_leaves=12,
     ),
 )
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_document_makes_a_5xx(world, talk, route, document):
     """Whatever JSON arrives at whatever route, the answer is 2xx or 4xx."""
 

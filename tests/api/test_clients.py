@@ -63,7 +63,6 @@ def test_no_request_that_the_document_allows_or_forbids_is_our_bug(world):
         @given(case=st.one_of(strategies))
         @settings(
             max_examples=4,
-            deadline=None,
             database=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),

@@ -110,12 +110,14 @@ def test_sigkill_loses_no_answered_decision(tmp_path, world_script):
                     return
                 answered.extend(one["id"] for one in answer.json()["decisions"])
 
-    for _ in range(2):
+    for killed in (1, 2):
         with _process(world_script, tmp_path) as (process, url):
             threads = [threading.Thread(target=traffic, args=(url,)) for _ in range(4)]
             for thread in threads:
                 thread.start()
-            time.sleep(0.5)
+            until = time.monotonic() + 30
+            while len(answered) <= killed * 50 and time.monotonic() < until:
+                time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
             for thread in threads:
                 thread.join()
@@ -124,7 +126,7 @@ def test_sigkill_loses_no_answered_decision(tmp_path, world_script):
         process.communicate(timeout=10)
 
     kept = _ids_in(tmp_path / "lake")
-    assert len(answered) > 50
+    assert len(answered) > 100
     assert set(answered) <= set(kept)
     assert len(kept) == len(set(kept))
 

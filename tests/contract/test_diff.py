@@ -85,7 +85,7 @@ def test_another_spelling_is_no_change(complete: str) -> None:
     assert describe(changed) == "the two contracts mean the same"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(chosen=st.sets(st.sampled_from(sorted(EDITS))))
 def test_there_and_back_are_opposites(complete: str, chosen: set[str]) -> None:
     """Tighter one way is looser the other; the same roles sign; a contract never differs from itself."""

@@ -72,7 +72,7 @@ def _answers(text: str) -> None:
             assert len(contract.id) == 64
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(PATHS), ODD), min_size=1, max_size=4), st.booleans())
 def test_any_value_anywhere_is_answered(
     edits: list[tuple[tuple[str | int, ...], object]], remove: bool
@@ -102,7 +102,7 @@ def test_any_value_anywhere_is_answered(
     _answers(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=60) | st.text(alphabet="{}[]:,-'\"`|>&*!%@ \n\tab1?~", max_size=60))
 def test_any_text_is_answered(text: str) -> None:
     """Text that nobody meant as a contract."""

@@ -350,7 +350,7 @@ def _shuffled(value: object, order: random.Random) -> object:
     return [_shuffled(item, order) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), comment=st.text(st.characters(categories=["L", "N", "P"]), max_size=20))
 def test_the_id_is_of_the_meaning(complete: str, seed: int, comment: str) -> None:
     """The order of keys and the comments change nothing."""

@@ -100,7 +100,7 @@ COLUMNS = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     columns=COLUMNS,
     label=NAMES,

@@ -59,7 +59,7 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
         units.rate(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 10**9), st.sampled_from(["ms", "s", "min", "h", "days", "weeks"]))
 def test_words_say_the_same_duration(amount: int, unit: str) -> None:
     """Reading what was written gives the quantity back."""
@@ -68,7 +68,7 @@ def test_words_say_the_same_duration(amount: int, unit: str) -> None:
     assert units.duration(units.duration_in_words(seconds)) == pytest.approx(seconds, rel=1e-8)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_are_written_exactly(value: float) -> None:
     """No digit is lost."""

@@ -304,7 +304,7 @@ def test_a_column_of_many_types_becomes_text_and_loses_nothing():
     assert frame["x"].to_list() == ["1", "two", "[3]", "true", None, str(2**70)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.dictionaries(

@@ -55,7 +55,7 @@ _ROWS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=_ROWS, seed=st.integers(0, 1000), cuts=st.integers(1, 5))
 def test_a_snapshot_is_named_by_its_rows_alone(contract, rows, seed, cuts):
     """The order of rows, the batches that brought them and the files they lie in do not matter."""
@@ -70,7 +70,7 @@ def test_a_snapshot_is_named_by_its_rows_alone(contract, rows, seed, cuts):
     assert frames["payments"].equals(same["payments"])
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=_ROWS, early=st.integers(0, 9), later=st.integers(0, 9))
 def test_what_was_known_stays_known(payments, rows, early, later):
     """Time only adds keys; what was known at a time is the same whenever it is asked for."""

@@ -55,7 +55,7 @@ _VALUES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(_VALUES, _VALUES)
 def test_any_two_batches_fit_into_one_column(held, fresh):
     """Widening finds a common type for any two columns, and missing values stay where they were."""

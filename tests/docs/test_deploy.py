@@ -75,12 +75,9 @@ def test_probes_ask_routes_that_are_there_and_free(world_routes):
 
 @pytest.fixture
 def world_routes():
-    from fastapi import FastAPI
+    from geartrain.api.control import control_plane
 
-    from geartrain.api.control import _health
-
-    app = FastAPI()
-    _health(app, None, None, None)  # type: ignore[arg-type]  # only the routes are of interest
+    app = control_plane(None)  # type: ignore[arg-type]  # only the routes are of interest
     return set(app.openapi()["paths"])
 
 

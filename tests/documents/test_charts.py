@@ -263,7 +263,7 @@ def test_an_interval_bar_without_a_measurement_says_so() -> None:
 
 
 @given(low=st.floats(-1e6, 1e6), width=st.floats(1e-3, 1e6), most=st.integers(2, 10))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_ticks_cover_the_values_and_are_few(low, width, most) -> None:
     """The first and last tick enclose every value; there are not many more than asked for."""
     ticks = linear_ticks(low, low + width, most)
@@ -275,7 +275,7 @@ def test_ticks_cover_the_values_and_are_few(low, width, most) -> None:
 
 @given(low=st.floats(1e-6, 1e3), ratio=st.floats(1, 1e6))
 @example(low=999.9999999999999, ratio=1.0)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_logarithmic_ticks_enclose_the_values(low, ratio) -> None:
     """Also where all values are the same."""
     ticks = log_ticks(low, low * ratio)
@@ -286,7 +286,7 @@ def test_logarithmic_ticks_enclose_the_values(low, ratio) -> None:
 
 
 @given(hours=st.floats(0.1, 24 * 4000), most=st.integers(3, 12))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_time_ticks_stand_inside_and_are_few(samples, hours, most) -> None:
     """From minutes to ten years, no name is outside the axis and none crowds another."""
     start = samples.start + timedelta(hours=5)
@@ -298,7 +298,7 @@ def test_time_ticks_stand_inside_and_are_few(samples, hours, most) -> None:
 
 
 @given(places=st.lists(st.floats(0, 300), min_size=1, max_size=8))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_labels_never_cover_each_other(places) -> None:
     """Moved places keep their order and their distance and stay on the paper."""
     moved = spread(places, 18.0, 0.0, 300.0)

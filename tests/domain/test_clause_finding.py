@@ -110,7 +110,7 @@ def test_the_place_in_the_text_is_no_part_of_a_clause() -> None:
 FINITE = st.floats(-1e6, 1e6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     ends=st.tuples(FINITE, FINITE, FINITE).map(sorted),
     bounds=st.tuples(FINITE, FINITE).map(sorted),
@@ -130,7 +130,7 @@ def test_a_stricter_bound_never_rescues(
     assert ORDER.index(after.status) <= ORDER.index(before.status)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     ends=st.tuples(FINITE, FINITE, FINITE).map(sorted), bound=FINITE, comparison=st.sampled_from(Comparison)
 )
@@ -144,7 +144,7 @@ def test_better_evidence_never_contradicts(ends: list[float], bound: float, comp
         assert _judged(clause, Measurement.exact(value)).status is vague
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     value=st.floats(0, 1),
     half=st.floats(0, 1),

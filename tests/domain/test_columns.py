@@ -37,7 +37,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_row_reads_as_its_column_does(name: str, data: st.DataObject) -> None:
     """Numbers and texts of a frame's column are those of its rows one by one, missing ones too."""

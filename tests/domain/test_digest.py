@@ -36,14 +36,14 @@ def _shuffled(value: object, order: random.Random) -> object:
     return [_shuffled(one, order) for one in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=PLAIN, seed=st.integers(0, 1000))
 def test_the_order_of_keys_means_nothing(value: object, seed: int) -> None:
     """Same content, same name."""
     assert digest(_shuffled(value, random.Random(seed))) == digest(value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(PLAIN)
 def test_a_round_through_json_keeps_the_name(value: object) -> None:
     """What was stored and read again is the same value; 5.0 and 5 are one."""
@@ -52,7 +52,7 @@ def test_a_round_through_json_keeps_the_name(value: object) -> None:
     assert digest(again) == digest(value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(one=PLAIN, other=PLAIN)
 def test_other_content_has_another_name(one: object, other: object) -> None:
     """Equal canonical forms are the only equal names."""

@@ -147,7 +147,7 @@ def test_values_have_one_per_row(rows: int) -> None:
         assert parse(text).evaluate(columns, rows=rows).shape == (rows,), text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=40))
 def test_no_text_breaks_it(text: str) -> None:
     """Whatever is written is either read or refused with the one error."""
@@ -174,7 +174,7 @@ PIECES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(PIECES)
 def test_each_row_is_its_own(text: str) -> None:
     """Evaluating rows together or one by one gives the same, whatever the expression."""

@@ -37,7 +37,7 @@ def test_every_event_type_can_be_read_back(kind: type) -> None:
 
 
 @given(features=st.lists(st.sampled_from([REQUEST, WINDOW]), max_size=4))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_two_kinds_of_feature_are_told_apart(features: list[Feature]) -> None:
     """A feature set with both kinds in any order is the same after a round trip."""
     made = FeatureSet(features=tuple(features))
@@ -46,7 +46,7 @@ def test_the_two_kinds_of_feature_are_told_apart(features: list[Feature]) -> Non
 
 
 @given(value=st.one_of(scalars, st.lists(scalars, max_size=3).map(tuple)))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_clauses_parameters_come_back_equal(value: Parameter) -> None:
     """Numbers, text, truth values, nothing and lists of them keep their meaning."""
     clause = Clause(

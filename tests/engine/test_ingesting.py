@@ -89,7 +89,7 @@ def test_an_unknown_source_is_told_with_those_that_are_known():
 ROWS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from([1.0, 2.0, -1.0])), max_size=20)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(ROWS, st.lists(st.integers(0, 20), max_size=3), st.booleans())
 def test_every_row_is_in_the_lake_in_quarantine_or_counted_as_a_double(rows, cuts, one_door):
     """However a delivery is cut into batches, no row is dropped and no key is held twice."""

@@ -119,7 +119,7 @@ def test_an_outcome_gives_a_label_to_a_row_that_had_none():
     assert truth_of(contract, rows, classes_of(contract, rows)).tolist() == [1, 0, 1, -1]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.permutations(range(12)), st.lists(st.integers(0, 12), max_size=4))
 def test_a_snapshot_is_named_by_its_rows_not_by_their_batches(order, cuts):
     """The same rows in another order and in other batches are the same snapshot and the same features."""

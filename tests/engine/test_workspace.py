@@ -65,7 +65,7 @@ def test_two_workspaces_on_one_ledger_record_each_event_once(tmp_path):
     assert views[0].history("p") == views[1].history("p")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 6), max_size=5), max_size=8))
 def test_recording_once_keeps_the_first_of_each(tmp_path_factory, batches):
     """However events come in batches and repeat, the history is each of them once, in the order first said."""

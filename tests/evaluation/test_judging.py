@@ -120,7 +120,7 @@ def test_the_same_evidence_has_the_same_id(seen, build):
     assert isinstance(one, Report)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(0, 1), st.floats(0, 1), st.sampled_from(["recall", "precision", "auc", "accuracy"]))
 def test_a_stricter_clause_never_rescues(seen, build, one, two, metric):
     """Asking for more can turn kept into unproven or broken, and never the other way."""

@@ -272,7 +272,7 @@ def test_rows_without_truth_are_refused(build):
         build.binary([0.5], [0, 1])
 
 
-@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10_000))
 def test_the_order_of_rows_changes_nothing(build, seed):
     """Shuffled evidence gives the same values and ends, for every usual metric."""

@@ -250,7 +250,7 @@ def in_force(feature: LookupFeature, events: list[dict[str, object]], decision: 
     return as_text(value) if feature.type == "category" else None if value == float("inf") else value
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(events=deliveries(), asked=decisions)
 def test_offline_follows_the_rule(events: list[dict[str, object]], asked: list[dict[str, object]]) -> None:
     """Every aggregation equals a direct reading of the rule, with sums over exact fractions."""
@@ -263,7 +263,7 @@ def test_offline_follows_the_rule(events: list[dict[str, object]], asked: list[d
             assert row[feature.name] == in_force(feature, events, decision), feature.name
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(events=deliveries(), asked=decisions, data=st.data())
 def test_online_equals_offline_in_any_order(
     events: list[dict[str, object]], asked: list[dict[str, object]], data: st.DataObject
@@ -276,7 +276,7 @@ def test_online_equals_offline_in_any_order(
     assert served(online_from(shuffled), frame) == offline(events, frame)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(events=deliveries(), asked=decisions, data=st.data())
 def test_online_equals_offline_in_arrival_order(
     events: list[dict[str, object]], asked: list[dict[str, object]], data: st.DataObject
@@ -294,7 +294,7 @@ def test_online_equals_offline_in_arrival_order(
         assert state.read(decision, microseconds(decision["_event_time"])) == row
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(events=deliveries(), asked=decisions, data=st.data())
 def test_what_arrives_later_changes_nothing_before(
     events: list[dict[str, object]], asked: list[dict[str, object]], data: st.DataObject
@@ -308,7 +308,7 @@ def test_what_arrives_later_changes_nothing_before(
     assert offline(known, past) == offline(events, past)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(events=deliveries(), asked=decisions, data=st.data())
 def test_the_order_of_rows_does_not_matter(
     events: list[dict[str, object]], asked: list[dict[str, object]], data: st.DataObject
@@ -322,7 +322,7 @@ def test_the_order_of_rows_does_not_matter(
     assert shuffled == [straight[place] for place in order]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(events=deliveries(), asked=decisions, at_once=st.integers(1, 30), early=st.integers(-3, 3))
 def test_parts_do_not_show(
     events: list[dict[str, object]], asked: list[dict[str, object]], at_once: int, early: int
@@ -344,7 +344,7 @@ def test_parts_do_not_show(
     assert whole.to_dicts() == then
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(events=deliveries(), asked=decisions, data=st.data())
 def test_a_restored_snapshot_is_the_state(
     events: list[dict[str, object]], asked: list[dict[str, object]], data: st.DataObject
@@ -361,7 +361,7 @@ def test_a_restored_snapshot_is_the_state(
     assert served(resumed, frame) == served(whole, frame)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(events=deliveries(), asked=decisions, now=st.integers(0, 20))
 def test_eviction_changes_no_read_from_now_on(
     events: list[dict[str, object]], asked: list[dict[str, object]], now: int
@@ -377,7 +377,7 @@ def test_eviction_changes_no_read_from_now_on(
     assert served(state, frame) == offline(events, frame, features)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     events=deliveries(),
     asked=decisions,

@@ -43,7 +43,7 @@ def folded(algebra: Algebra, events: list[Event]) -> object:
 
 
 @pytest.mark.parametrize("aggregation", list(Aggregation))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(events=EVENTS, data=st.data())
 def test_merging_is_updating_over_the_concatenation(
     aggregation: Aggregation, events: list[Event], data: st.DataObject
@@ -61,7 +61,7 @@ def test_merging_is_updating_over_the_concatenation(
 
 
 @pytest.mark.parametrize("aggregation", list(Aggregation))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(events=EVENTS, data=st.data())
 def test_the_inverse_takes_out_what_was_merged(
     aggregation: Aggregation, events: list[Event], data: st.DataObject
@@ -78,7 +78,7 @@ def test_the_inverse_takes_out_what_was_merged(
 
 
 @pytest.mark.parametrize("aggregation", list(Aggregation))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(events=EVENTS, data=st.data())
 def test_algebra_one_window_and_kernel_say_the_same(
     aggregation: Aggregation, events: list[Event], data: st.DataObject

@@ -78,7 +78,7 @@ def recomputed(deliveries: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     return point_in_time(FEATURES, asked, {"paid": deliveries}, keys={"paid": "id"})
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(deliveries=streams(), moments=st.lists(st.integers(0, 50), min_size=1, max_size=6))
 def test_whatever_the_order_no_cell_differs(deliveries: pl.DataFrame, moments: list[int]) -> None:
     """Where arrival times are true, shuffled, late and doubled deliveries give the kernel's values to the bit."""
@@ -90,7 +90,7 @@ def test_whatever_the_order_no_cell_differs(deliveries: pl.DataFrame, moments: l
     assert found.differing == 0, found
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(deliveries=streams(), moments=st.lists(st.integers(0, 50), min_size=1, max_size=6))
 def test_what_came_later_than_it_says_is_explained(deliveries: pl.DataFrame, moments: list[int]) -> None:
     """Served from what had really been taken in: every difference is late, none is left; a wrong guess explains none."""

@@ -52,7 +52,7 @@ cells = st.one_of(st.none(), st.floats(), st.floats(width=32), st.integers(-(2**
 words = st.one_of(st.none(), st.sampled_from(["CZ", "DE", "SK", "US", ""]), st.text(max_size=2))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(rows=st.lists(st.tuples(cells, words, cells, words), max_size=6))
 def test_one_row_is_encoded_as_in_a_table(rows: list[tuple[object, ...]]) -> None:
     """Bit for bit, with missing, infinite and huge numbers too; nothing infinite reaches a model."""

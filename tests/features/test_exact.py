@@ -19,7 +19,7 @@ ANY = st.floats(allow_nan=False, allow_infinity=False)
 MIDDLING = st.floats(-1e9, 1e9)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     values=st.one_of(*(st.lists(kind, max_size=30) for kind in (CENTS, NEAR_TIES, ANY, MIDDLING))),
     data=st.data(),
@@ -63,7 +63,6 @@ def test_many_events_in_one_slice_are_summed_exactly() -> None:
     ]
 
 
-@settings(deadline=None)
 @given(
     scale=st.integers(-1060, 1000),
     values=st.lists(st.floats(-1, 1, allow_nan=False), min_size=1, max_size=40),

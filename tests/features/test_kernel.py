@@ -18,7 +18,7 @@ from geartrain.features.offline import point_in_time
 DISTINCT = window("s", entity="e", distinct="v")[0]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.data())
 def test_distinct_over_moving_windows_is_the_size_of_their_sets(data: st.DataObject) -> None:
     """Whatever keys, repeats and empty windows there are, the running count equals a set's size."""
@@ -39,7 +39,7 @@ def test_distinct_over_moving_windows_is_the_size_of_their_sets(data: st.DataObj
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(values=st.lists(st.floats(-1e6, 1e6), max_size=40), data=st.data())
 def test_extremes_of_slices(values: list[float], data: st.DataObject) -> None:
     """Every slice's least and greatest, of any width; the given value where a slice is empty."""

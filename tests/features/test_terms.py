@@ -40,7 +40,7 @@ rows = st.lists(
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(values=rows)
 def test_a_request_is_valued_as_its_row_is(expression: str, values: list[tuple[object, ...]]) -> None:
     """As a number, as a category and as a condition; missing values included."""

@@ -182,7 +182,7 @@ def test_a_snapshot_holds_the_tiles() -> None:
     assert not whole.sources["paid"].streams[0].logs
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=20))
 def test_units_add_up_exactly(values: list[float]) -> None:
     """The sum in units of 2**-1074 is the sum of the values' own units, whatever their size."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from geartrain.monitoring.distinct import EMPTY, REGISTERS, distinct, merge, of_numbers, of_texts
@@ -13,7 +13,6 @@ FLOATS = st.lists(st.floats(-1e100, 1e100, allow_nan=False), max_size=200)
 
 
 @given(first=FLOATS, second=FLOATS)
-@settings(deadline=None)
 def test_two_parts_merged_are_the_whole(first, second):
     """Order, repetition and the sign of zero do not matter."""
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)

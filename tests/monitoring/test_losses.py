@@ -118,7 +118,7 @@ def test_negative_costs_are_values_and_can_be_watched():
     rows=st.lists(st.one_of(st.floats(0, 50), st.just(float("nan"))), min_size=1, max_size=120),
     cut=st.integers(0, 120),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_parts_and_repeats_change_nothing(rows, cut):
     """Feeding in parts, or the first part twice, gives the same evidence; repeats are counted."""
     costs, times = np.asarray(rows), _times(0, len(rows))

@@ -35,7 +35,7 @@ def _table(rows) -> pa.Table:
 
 
 @given(reference=ROWS, first=ROWS, second=ROWS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_profiles_add(reference, first, second):
     """The profile of two parts added is the profile of the whole; counts exactly, moments but for rounding."""
     bins = build(_table(reference))
@@ -55,7 +55,7 @@ def test_profiles_add(reference, first, second):
 
 
 @given(rows=ROWS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_every_row_is_counted_once_and_json_keeps_it(rows):
     """Bins and nulls sum to the rows, and a profile read back from its JSON is the same."""
     profile = build(_table(rows))
@@ -154,7 +154,7 @@ def test_profiles_of_other_bins_do_not_add():
 
 
 @given(rows=ROWS, parts=st.lists(st.integers(0, 60), max_size=4))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_columns_that_come_in_parts_are_profiled_as_the_whole(rows, parts):
     """One column's part at a time, text as dictionaries or not, gives what the whole table gives."""
     table = _table(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from geartrain.monitoring.sketch import LEAST, MOST_CELLS, add, quantiles, sketch, sketch_and_reach
@@ -21,7 +21,6 @@ VALUES = st.lists(
 
 
 @given(first=VALUES, second=VALUES)
-@settings(deadline=None)
 def test_two_parts_added_are_the_whole(first, second):
     """To the last count and cell, in either order, wherever zero and the tiny numbers lie."""
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
@@ -35,7 +34,6 @@ def test_two_parts_added_are_the_whole(first, second):
 
 
 @given(values=VALUES, between=VALUES, shares=st.lists(st.floats(0, 1), max_size=6))
-@settings(deadline=None)
 def test_how_many_values_reach_an_edge_is_exact_wherever_the_edges_lie(values, between, shares):
     """As comparing each with each says: edges between the values, on them, beyond them, several in one cell."""
     some = np.asarray(values, dtype=np.float64)
@@ -49,7 +47,6 @@ def test_how_many_values_reach_an_edge_is_exact_wherever_the_edges_lie(values, b
 
 
 @given(values=VALUES.filter(bool))
-@settings(deadline=None)
 def test_a_column_and_its_mirror_image_have_mirrored_cells(values):
     """Below zero everything is as above it."""
     seen = sketch(np.asarray(values))

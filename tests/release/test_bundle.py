@@ -76,7 +76,7 @@ def test_any_changed_part_gives_another_release(made, change) -> None:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_changed_byte_is_found_and_its_file_named(files, data) -> None:
     """Whatever single byte of whatever file is changed, verification names that file."""
     path = data.draw(st.sampled_from(sorted(files)))

@@ -108,7 +108,7 @@ def test_clauses_that_are_only_checked_live_are_not_due_at_release(made) -> None
     waived=st.sets(st.integers(0, 4)),
     more=st.sampled_from([0.97, 0.92, 0.8, None]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_more_findings_never_open_a_closed_gate(made, values, waived, more) -> None:
     """Adding a clause to the evidence can only close the gates, never open them."""
     found = [made.finding(made.clause(f"success.{place}"), value) for place, value in enumerate(values)]

@@ -224,13 +224,11 @@ def machine(made):
 
 def test_releases_keep_their_promises_in_any_order(made) -> None:
     """Never live unsigned or behind closed gates, one champion at most, back only to what was live."""
-    run_state_machine_as_test(
-        machine(made), settings=settings(deadline=None, max_examples=80, stateful_step_count=40)
-    )
+    run_state_machine_as_test(machine(made), settings=settings(max_examples=80, stateful_step_count=40))
 
 
 @given(cut=st.integers(0, 40), more=st.integers(0, 40))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_folding_in_parts_is_folding_at_once(made, cut, more) -> None:
     """A kept state fed with what is new equals the fold over the whole stream."""
     terms = made.contract(release=ReleaseTerms())

@@ -36,7 +36,7 @@ def test_what_comes_in_one_turn_runs_together():
 
 
 @given(weights=st.lists(st.integers(1, 15), max_size=40))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_everything_runs_once_in_order_within_the_size(weights):
     """Batches hold at most `most`, but for a query that alone is larger."""
     seen, later = [], []

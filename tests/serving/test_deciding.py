@@ -41,7 +41,7 @@ def test_the_cheapest_action_is_taken(make_served):
 
 
 @given(sizes=st.lists(st.floats(0, 50, width=32), min_size=1, max_size=8))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_row_s_decision_does_not_depend_on_its_company(sizes):
     """Deciding a batch gives what deciding each row alone gives."""
     from .conftest import build

@@ -313,7 +313,7 @@ def test_bounds_are_kept(tmp_path):
 
 
 @given(ids=st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=6), cut=st.integers(1, 400))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_torn_tail_costs_only_the_torn(tmp_path_factory, ids, cut):
     """A segment cut anywhere gives a prefix of its records and never a wrong one."""
     path = tmp_path_factory.mktemp("journal") / "s-1.journal"

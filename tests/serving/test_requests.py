@@ -41,7 +41,7 @@ def test_a_bad_body_is_the_client_s_fault(body):
 
 
 @given(body=st.binary(max_size=200))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_no_bytes_break_the_decoder(body):
     """Whatever bytes come, they are a request or a refusal, never another error."""
     try:

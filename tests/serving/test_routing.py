@@ -9,7 +9,7 @@ from geartrain.serving.routing import Arm, arm_of, is_shadowed, place_of
 
 
 @given(key=st.text(), salt=st.text(max_size=80), small=st.floats(0, 1), more=st.floats(0, 1))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_a_growing_share_keeps_its_keys(key, salt, small, more):
     """A key that met the canary meets it again at every larger share."""
     low, high = sorted((small, more))

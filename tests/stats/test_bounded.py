@@ -42,7 +42,7 @@ def test_confidence_sequence_has_the_published_width():
 
 
 @given(values=st.lists(st.floats(0, 1), max_size=200), cut=st.integers(0, 200))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_sequence_in_parts_is_sequence_at_once(values, cut):
     """Extending twice is extending once."""
     losses = np.asarray(values, dtype=float)

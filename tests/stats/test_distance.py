@@ -100,7 +100,7 @@ def test_wasserstein_p_value_is_uniform_enough_and_finds_a_shift():
 
 
 @given(a=COUNTS, data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_distance_laws(a, data):
     """A sample is 0 from itself, distances are symmetric, not negative, and blind to the bins' order."""
     b = data.draw(st.lists(st.integers(0, 500), min_size=len(a), max_size=len(a)))

@@ -105,7 +105,7 @@ def test_onset_is_found_near_the_change():
     cut=st.integers(0, 600),
     form=st.sampled_from(Form),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_chunks_give_what_all_at_once_gives(losses, cut, form):
     """Updating with two parts is updating with the whole, for either form."""
     detector = Detector(form=form, level=0.3, bound=50.0, block=40)
@@ -188,7 +188,7 @@ def test_a_better_model_is_proven_and_stays_proven():
 
 
 @given(gains=st.lists(st.floats(-1, 1), max_size=200), cut=st.integers(0, 200))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_bets_in_parts_are_bets_at_once(gains, cut):
     """Two updates of a purse are one."""
     values = np.asarray(gains, dtype=float)
@@ -221,7 +221,7 @@ def test_alike_rows_do_not_page_when_their_worth_is_known():
 
 
 @given(losses=st.lists(st.floats(0, 1), min_size=1, max_size=300), cut=st.integers(0, 300))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_learned_level_depends_on_rows_not_on_batches(losses, cut):
     """What a trigger learns from two parts is what it learns from the whole."""
     learning = Learning(rows=100, total=30.0, squares=20.0, alpha=0.01, smallest=0.1, offset=0.5)
@@ -274,7 +274,7 @@ def test_a_learned_level_stays_above_the_mean():
 
 
 @given(losses=st.lists(st.floats(0, 1), min_size=1, max_size=300), cut=st.integers(0, 300))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_mean_that_is_not_known_costs_the_same_in_parts(losses, cut):
     """The wealth and its price after two parts are those after the whole."""
     detector = Detector(

@@ -57,7 +57,7 @@ def test_one_step_is_the_published_one():
 
 
 @given(ranks=st.lists(st.floats(0, 1), max_size=60), cut=st.integers(0, 60))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_bets_in_parts_are_bets_at_once(ranks, cut):
     """Two updates are one."""
     values = np.asarray(ranks, dtype=float)

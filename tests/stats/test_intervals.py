@@ -146,7 +146,7 @@ def test_grouped_proportion_without_failure_counts_groups():
     assert seen.low == pytest.approx(intervals.clopper_pearson(20, 20)[0])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=60), st.integers(0, 1000))
 def test_the_order_of_rows_changes_nothing(values, seed):
     """Same rows, same seed, another order: the same interval."""
@@ -156,7 +156,7 @@ def test_the_order_of_rows_changes_nothing(values, seed):
     assert (one.value, one.low, one.high) == pytest.approx((two.value, two.low, two.high), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 200), st.integers(1, 200))
 def test_duplicating_every_row_narrows_the_exact_interval(k, n):
     """Twice the evidence of the same rate is a narrower interval."""

@@ -19,7 +19,7 @@ def test_published_width():
     assert relevant_for_width(0.95, 0.03) == 203
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.floats(0.02, 0.98), st.floats(0.02, 0.98))
 def test_the_answer_is_the_first_that_is_enough(rate, bound):
     """At the answer the interval clears the bound, one row earlier it does not."""

@@ -108,7 +108,7 @@ def test_average_precision_equals_scikit_learn(digits):
     assert seen.low < seen.value < seen.high
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_the_order_of_rows_changes_nothing(seed):
     """AUC, average precision and their intervals do not know the order of rows."""

@@ -62,7 +62,7 @@ def made(kind: str, seed: int) -> tuple[RowFacts, Contract]:
     return rows, contract(group="g" if group else None, by_time=by_time, delay_days=3 if by_time else 0)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(kind=CASES, seed=st.integers(0, 10_000), order=st.integers(0, 10_000))
 def test_the_order_of_rows_does_not_matter(kind, seed, order):
     """The same rows in another order give the same pools, in the same inner order, and the same folds."""
@@ -74,7 +74,7 @@ def test_the_order_of_rows_does_not_matter(kind, seed, order):
     assert [f[1].tolist() for f in one.folds] == [f[1].tolist() for f in other.folds]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(kind=CASES, seed=st.integers(0, 10_000))
 def test_pools_are_apart_and_folds_too(kind, seed):
     """No row is in two pools; no fold judges a row that it taught; every row is accounted for."""
@@ -89,7 +89,7 @@ def test_pools_are_apart_and_folds_too(kind, seed):
         assert max(teach.max(), judge.max()) < len(parts.search)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(kind=st.sampled_from(["group", "time and group"]), seed=st.integers(0, 10_000))
 def test_no_group_is_in_two_pools_or_on_two_sides_of_a_fold(kind, seed):
     """A patient who was learned from judges nothing."""
@@ -103,7 +103,7 @@ def test_no_group_is_in_two_pools_or_on_two_sides_of_a_fold(kind, seed):
         assert not sides[0] & sides[1]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(kind=st.sampled_from(["time", "time and group"]), seed=st.integers(0, 10_000))
 def test_labels_were_known_before_the_next_pool_begins(kind, seed):
     """Later rows judge what earlier ones taught, with the label delay between them."""

@@ -1,7 +1,8 @@
-"""The application, for ASGI and RSGI servers: hot routes answered in front, everything else by the control plane."""
+"""The application, for ASGI and RSGI servers: what programs ask answered in front, everything else by the control plane."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -21,10 +22,11 @@ from geartrain.api.bodies import (
     Receive,
     Scope,
     Send,
+    require_method,
 )
 from geartrain.api.calls import Call
-from geartrain.api.control import control_plane
 from geartrain.api.decisions import DecisionRoute, RowLimits
+from geartrain.api.direct import Direct, DirectRoutes
 from geartrain.api.doors import Doors, scope_of
 from geartrain.api.errors import JSON, OUR_BUG, Refusal, Reply, inference_reply_to, reply_to
 from geartrain.api.inference import InferenceRoute
@@ -113,31 +115,33 @@ class Application:
         self._turn = 0
         #: The counts of each route and status, so that they are looked for once.
         self._cells: dict[tuple[str, int], tuple[Count, Spread]] = {}
-        self._control: App = control_plane(host, self.metrics, admission, bodies)
+        self._control: App | None = None
+        self._loading = asyncio.Lock()
+        self._direct = DirectRoutes(host, self.metrics, admission, bodies)
         self._decisions = DecisionRoute(host, self.metrics, admission, bodies=bodies, rows=rows)
         self.inference = InferenceRoute(host, admission, bodies=bodies, rows=rows)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection scope."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         if scope["type"] != "http":
-            await self._control(scope, receive, send)
+            await (await self._framework())(scope, receive, send)
             return
         self.in_flight += 1
         try:
-            hot = self._hot(scope["path"], str(scope.get("query_string", b""), "latin-1"))
-            if hot is None:
+            path = scope["path"]
+            hot = self._hot(path, str(scope.get("query_string", b""), "latin-1"))
+            if hot is not None:
+                handler, call = hot
+                reply = await self._answered(handler, call, AsgiAsked(scope, receive))
+                await _send(reply, send)
+                self._count(call, reply)
+            elif (direct := self._direct.at(path)) is not None:
+                await _send(await self._directly(direct, AsgiAsked(scope, receive), path), send)
+            else:
                 await self._controlled(scope, receive, send)
-                return
-            handler, call = hot
-            reply = await self._answered(handler, call, AsgiAsked(scope, receive))
-            headers = [
-                (b"content-type", reply.content_type),
-                (b"content-length", b"%d" % len(reply.body)),
-                *reply.headers,
-            ]
-            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-            await send({"type": "http.response.body", "body": reply.body})
-            self._count(call, reply)
         except ClientGone:
             return  # it was counted where it was noticed
         finally:
@@ -147,18 +151,36 @@ class Application:
         """Answer one RSGI request."""
         self.in_flight += 1
         try:
-            hot = self._hot(scope.path, scope.query_string)
-            if hot is None:
+            path = scope.path
+            hot = self._hot(path, scope.query_string)
+            if hot is not None:
+                handler, call = hot
+                reply = await self._answered(handler, call, RsgiAsked(scope, protocol))
+                protocol.response_bytes(reply.status, _headers_of(reply), reply.body)
+                self._count(call, reply)
+            elif (direct := self._direct.at(path)) is not None:
+                reply = await self._directly(direct, RsgiAsked(scope, protocol), path)
+                protocol.response_bytes(reply.status, _headers_of(reply), reply.body)
+            else:
                 await by_asgi(self._controlled, scope, protocol)
-                return
-            handler, call = hot
-            reply = await self._answered(handler, call, RsgiAsked(scope, protocol))
-            protocol.response_bytes(reply.status, _headers_of(reply), reply.body)
-            self._count(call, reply)
         except ClientGone:
             return  # it was counted where it was noticed
         finally:
             self.in_flight -= 1
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The life of an ASGI server: its end closes the host."""
+        while (await receive())["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        await asyncio.to_thread(self.host.close)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _framework(self) -> App:
+        """The control plane, loaded in a thread when it is first needed; decisions go on meanwhile."""
+        async with self._loading:
+            if self._control is None:
+                self._control = await asyncio.to_thread(_control_plane, self.host)
+        return self._control
 
     def _hot(self, path: str, query: str) -> tuple[Handler, Call] | None:
         """The hot route that *path* is on, if any."""
@@ -212,13 +234,12 @@ class Application:
         try:
             if self.doors is not None:
                 await self.doors.admit(asked, AccessScope.DECIDE)
-            _require_post(asked)
+            require_method(asked, "POST")
             return await handler(call, asked)
         except (GeartrainError, Refusal) as error:
             self.metrics.refused.labels(call.route, error.code).inc()
             call.note(error=error.code)
-            style = inference_reply_to if handler is self.inference else reply_to
-            reply = style(error)
+            reply = (inference_reply_to if handler is self.inference else reply_to)(error)
             if isinstance(error, GeartrainError) and reply.status >= 500:
                 self.logger.warning("refused", route=call.route, reason=str(error))
             return reply
@@ -236,24 +257,53 @@ class Application:
 
     async def _is_let_in(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether the control plane may answer; where not, the refusal has gone out."""
-        needed = scope_of(scope["method"], scope["path"])
-        if self.doors is None or needed is None:
-            return True
+        asked, path = AsgiAsked(scope, receive), scope["path"]
         try:
-            await self.doors.admit(AsgiAsked(scope, receive), needed)
+            await self._admit(asked, path)
         except Refusal as refusal:
-            style = inference_reply_to if scope["path"].startswith("/v2") else reply_to
-            reply = style(refusal)
             self.metrics.refused.labels("control", refusal.code).inc()
-            headers = [
-                (b"content-type", reply.content_type),
-                (b"content-length", b"%d" % len(reply.body)),
-                *reply.headers,
-            ]
-            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-            await send({"type": "http.response.body", "body": reply.body})
+            await _send(_style_of(path)(refusal), send)
             return False
         return True
+
+    async def _admit(self, asked: Asked, path: str) -> None:
+        """Return where a request that is not hot may go on.
+
+        Raises:
+            Refusal: Its token does not let it.
+        """
+        needed = scope_of(asked.method, path)
+        if self.doors is not None and needed is not None:
+            await self.doors.admit(asked, needed)
+
+    async def _directly(self, route: Direct, asked: Asked, path: str) -> Reply:
+        """The reply of a direct route, counted and logged like the hot ones.
+
+        Raises:
+            ClientGone: Nobody waits for it any more.
+        """
+        started = perf_counter()
+        try:
+            await self._admit(asked, path)
+            require_method(asked, route.method)
+            reply = await route.answer(asked)
+        except (GeartrainError, Refusal) as error:
+            self.metrics.refused.labels(route.template, error.code).inc()
+            reply = _style_of(path)(error)
+        except ClientGone:
+            self.metrics.requests.labels(route.template, "gone").inc()
+            raise
+        except Exception:
+            # As with the hot routes: a bug of ours costs one answer.
+            self.logger.exception("our bug", route=route.template)
+            reply = OUR_BUG
+        self._count_other(route.template, str(reply.status), started)
+        return reply
+
+    def _count_other(self, route: str, status: str, started: float) -> None:
+        self.metrics.requests.labels(route, status).inc()
+        self.metrics.duration.labels(route).observe(perf_counter() - started)
+        self.logger.debug("answered", route=route, status=status)
 
     def _count(self, call: Call, reply: Reply) -> None:
         seconds = perf_counter() - call.started
@@ -292,16 +342,13 @@ class Application:
 
         try:
             if await self._is_let_in(scope, receive, counting):
-                await self._control(scope, receive, counting)
+                await (await self._framework())(scope, receive, counting)
         except ClientGone:
             status = 0
         except Exception:
             # The framework has answered 500 and raises again for the log.
             self.logger.exception("our bug", route=_template(scope))
-        route = _template(scope)
-        self.metrics.requests.labels(route, str(status) if status else "gone").inc()
-        self.metrics.duration.labels(route).observe(perf_counter() - started)
-        self.logger.debug("answered", route=route, status=status)
+        self._count_other(_template(scope), str(status) if status else "gone", started)
 
 
 @lru_cache(maxsize=1024)
@@ -318,10 +365,21 @@ def _place_of(path: str) -> tuple[str, str, str | None] | None:
             return None
 
 
-def _require_post(asked: Asked) -> None:
-    if asked.method != "POST":
-        allowed = ((b"allow", b"POST"),)
-        raise Refusal(405, "http.method-not-allowed", "this route takes POST", headers=allowed)
+def _control_plane(host: ServingHost) -> App:
+    from geartrain.api.control import control_plane
+
+    return control_plane(host)
+
+
+async def _send(reply: Reply, send: Send) -> None:
+    """A reply as ASGI takes it."""
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(reply.body)),
+        *reply.headers,
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 _JSON_ONLY: Final = [("content-type", "application/json")]
@@ -333,6 +391,11 @@ def _headers_of(reply: Reply) -> list[tuple[str, str]]:
         return _JSON_ONLY
     own = [(str(name, "latin-1"), str(value, "latin-1")) for name, value in reply.headers]
     return [("content-type", reply.content_type.decode()), *own]
+
+
+def _style_of(path: str) -> Callable[[GeartrainError | Refusal], Reply]:
+    """How an error is told on *path*: the Open Inference Protocol has its own way."""
+    return inference_reply_to if path.startswith("/v2") else reply_to
 
 
 def _template(scope: Scope) -> str:

@@ -83,6 +83,21 @@ def _header(scope: Scope, name: str) -> str | None:
     return None
 
 
+def require_method(asked: Headed, method: str) -> None:
+    """Let pass what comes by *method*.
+
+    Raises:
+        Refusal: 405, it comes by another.
+    """
+    if asked.method != method:
+        raise Refusal(
+            405,
+            "http.method-not-allowed",
+            f"this route takes {method}",
+            headers=((b"allow", method.encode()),),
+        )
+
+
 def require_json(asked: Asked) -> None:
     """Let pass what says it is JSON, or says nothing.
 

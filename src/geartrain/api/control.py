@@ -1,10 +1,11 @@
-"""The control plane: FastAPI for everything that is not hot, and the docs for everything."""
+"""The control plane: FastAPI for what people ask, and the docs for everything.
+
+What programs ask all day is answered in front of it (`geartrain.api.direct`), so a worker loads it when it is first needed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -12,16 +13,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from geartrain.api.bodies import BodyLimits
 from geartrain.api.decisions import document_of
-from geartrain.api.documents import describe_hot_routes
+from geartrain.api.documents import describe_other_routes
 from geartrain.api.errors import OUR_BUG, Refusal, Reply, inference_reply_to, reply_to
-from geartrain.api.events import take_events
 from geartrain.api.inference import metadata, served_version
-from geartrain.api.metrics import ServingMetrics
-from geartrain.api.outcomes import OutcomeRoute
 from geartrain.errors import DecisionUnknown, GeartrainError, RequestInvalid
-from geartrain.serving.admission import Admission
 from geartrain.serving.host import ServingHost
 
 VERSION = "0.1.0"
@@ -39,27 +35,17 @@ def _json(document: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(document), status, media_type="application/json")
 
 
-def control_plane(
-    host: ServingHost, metrics: ServingMetrics, admission: Admission, limits: BodyLimits
-) -> FastAPI:
-    """The FastAPI application; it closes the host when the server shuts down."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await asyncio.to_thread(host.close)
-
+def control_plane(host: ServingHost) -> FastAPI:
+    """The FastAPI application over *host*."""
     app = FastAPI(
         title="geartrain",
         version=VERSION,
         description="Decisions, outcomes and inference of the products that are live here.",
-        lifespan=lifespan,
     )
     _answer_errors(app)
-    _health(app, host, metrics, admission)
-    _products(app, host, metrics, limits)
+    _products(app, host)
     _models(app, host)
-    describe_hot_routes(app)
+    describe_other_routes(app)
     return app
 
 
@@ -97,26 +83,7 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, bug)
 
 
-def _health(app: FastAPI, host: ServingHost, metrics: ServingMetrics, admission: Admission) -> None:
-    @app.get("/health/live", tags=["health"], summary="Whether the process answers")
-    async def live() -> Response:
-        return _json({"live": True})
-
-    @app.get("/health/ready", tags=["health"], summary="Whether traffic should come here, and why not")
-    async def ready() -> Response:
-        reasons = host.not_ready_because()
-        document: dict[str, Any] = {"ready": not reasons, "because": reasons}
-        if host.problems:
-            document["problems"] = host.problems
-        return _json(document, 503 if reasons else 200)
-
-    @app.get("/metrics", tags=["health"], summary="Prometheus metrics")
-    async def scrape() -> Response:
-        content = metrics.render(host, in_flight=admission.in_flight)
-        return Response(content, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _products(app: FastAPI, host: ServingHost, metrics: ServingMetrics, limits: BodyLimits) -> None:
+def _products(app: FastAPI, host: ServingHost) -> None:
     def summary(product: str) -> dict[str, Any]:
         lane = host.lane(product)
         arms = {
@@ -145,20 +112,6 @@ def _products(app: FastAPI, host: ServingHost, metrics: ServingMetrics, limits: 
             raise DecisionUnknown("no such decision was made here")
         return _json(document_of(found))
 
-    take_outcomes = OutcomeRoute(host, metrics, limits)
-
-    @app.post("/v1/products/{product}/outcomes", tags=["outcomes"], summary="The truth about decisions")
-    async def outcomes(product: str, request: Request) -> Response:
-        scope, receive = request.scope, request.receive
-        return response_of(await take_outcomes(product, scope, receive))
-
-    @app.post(
-        "/v1/products/{product}/events", tags=["events"], summary="Rows of an event source", status_code=202
-    )
-    async def events(product: str, request: Request) -> Response:
-        scope, receive = request.scope, request.receive
-        return response_of(await take_events(host, metrics, limits, product, scope, receive))
-
 
 def _models(app: FastAPI, host: ServingHost) -> None:
     tags = ["open inference protocol v2"]
@@ -166,15 +119,6 @@ def _models(app: FastAPI, host: ServingHost) -> None:
     @app.get("/v2", tags=list(tags), summary="Server metadata")
     async def server() -> Response:
         return _json({"name": "geartrain", "version": VERSION, "extensions": EXTENSIONS})
-
-    @app.get("/v2/health/live", tags=list(tags), summary="Server live")
-    async def live() -> Response:
-        return _json({"live": True})
-
-    @app.get("/v2/health/ready", tags=list(tags), summary="Server ready")
-    async def ready() -> Response:
-        is_ready = not host.not_ready_because()
-        return _json({"ready": is_ready}, 200 if is_ready else 503)
 
     async def model(name: str, version: str | None = None) -> Response:
         return _json(metadata(host, name, version))

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from geartrain.api.bodies import AsgiAsked, BodyLimits, Receive, Scope, require_json
+from geartrain.api.bodies import Asked, BodyLimits, require_json
 from geartrain.api.errors import Refusal, Reply
 from geartrain.api.metrics import ServingMetrics
 from geartrain.data.repeated import repeated_key
@@ -44,12 +44,7 @@ _gates: WeakKeyDictionary[ServingHost, _Gate] = WeakKeyDictionary()
 
 
 async def take_events(
-    host: ServingHost,
-    metrics: ServingMetrics,
-    limits: BodyLimits,
-    product: str,
-    scope: Scope,
-    receive: Receive,
+    host: ServingHost, metrics: ServingMetrics, limits: BodyLimits, product: str, asked: Asked
 ) -> Reply:
     """Hand rows of an event source to the data door; bad ones go to quarantine there.
 
@@ -59,7 +54,6 @@ async def take_events(
         Refusal: 429, too many deliveries wait; 409, its key came with other rows before.
     """
     host.lane(product)
-    asked = AsgiAsked(scope, receive)
     require_json(asked)
     key = asked.header("idempotency-key")
     if key is not None and not 0 < len(key) <= _LONGEST_KEY:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from geartrain.api.bodies import AsgiAsked, BodyLimits, Receive, Scope, require_json
+from geartrain.api.bodies import Asked, BodyLimits, require_json
 from geartrain.api.decisions import CLOCK_TOLERANCE
 from geartrain.api.errors import Reply
 from geartrain.api.gathering import Gathering
@@ -41,6 +41,13 @@ class OutcomeReport(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class OutcomeReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of each outcome of a request, in its order."""
+
+    product: str
+    outcomes: tuple[OutcomeReport, ...]
+
+
 class OutcomeRoute:
     """Takes outcomes for a host, for one event loop.
 
@@ -53,7 +60,7 @@ class OutcomeRoute:
         self._limits = limits
         self._gatherings: dict[str, Gathering[OutcomeRequest, tuple[OutcomeReport, ...]]] = {}
 
-    async def __call__(self, product: str, scope: Scope, receive: Receive) -> Reply:
+    async def __call__(self, product: str, asked: Asked) -> Reply:
         """Record the outcomes that can be recorded and report on every one.
 
         Raises:
@@ -62,7 +69,6 @@ class OutcomeRoute:
             Refusal: Too many outcomes wait to be written down.
         """
         self._host.lane(product)
-        asked = AsgiAsked(scope, receive)
         require_json(asked)
         body = await asked.body(most=self._limits.control, within_s=self._limits.read_s)
         request = decode_body(body, _OUTCOMES)
@@ -81,7 +87,8 @@ class OutcomeRoute:
                     hint="send back the `id` that the decision was answered with",
                 )
             raise RequestInvalid(f"none of the outcomes can be taken: {first.problem}", where="outcomes")
-        return Reply(status=200, body=msgspec.json.encode({"product": product, "outcomes": reports}))
+        reply = OutcomeReply(product=product, outcomes=reports)
+        return Reply(status=200, body=msgspec.json.encode(reply))
 
     def _gathering(self, product: str) -> Gathering[OutcomeRequest, tuple[OutcomeReport, ...]]:
         gathering = self._gatherings.get(product)
