@@ -7,6 +7,7 @@ import threading
 import time
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from geartrain.adapters import lake as lake_module
@@ -70,6 +71,19 @@ def test_small_files_are_joined_as_appends_go_on(tmp_path):
     assert len(lake.batches("p/s")) == 12
     assert len(DeltaLake(tmp_path)._fresh("p/s").file_uris()) <= 5
     assert not DeltaLake(tmp_path).append("p/s", rows_at([0], x=[0]), batch="b0")
+
+
+def test_a_row_is_not_written_again_each_time_that_files_are_joined(tmp_path, monkeypatch):
+    """About once in each step, however large the table is: a server appends to a year as to a minute."""
+    monkeypatch.setattr(lake_module, "_STEPS", ((16, 2**30), (4, 80_000), (1, 20_000)))
+    rng, lake, count = np.random.default_rng(1), DeltaLake(tmp_path, compact_every=5), 240
+    for number in range(count):
+        lake.append("p/s", rows_at([number % 20], x=[rng.bytes(2000).hex()]), batch=f"b{number}")
+    written = [pq.read_metadata(path).num_rows for path in (tmp_path / "p" / "s").glob("*.parquet")]
+
+    assert lake.scan("p/s").num_rows == count
+    assert sum(written) <= 5.5 * count  # with one step it is 31 times, and grows
+    assert len(lake._fresh("p/s").file_uris()) < 20
 
 
 def test_a_batch_is_remembered_when_the_old_log_is_gone(tmp_path):

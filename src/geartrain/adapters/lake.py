@@ -30,15 +30,18 @@ from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 
 _LOG = "_delta_log"
 #: Statistics on more columns than the ones that scans filter by would only slow appends down.
-#: A server commits several times a second: what was replaced stays for an hour, for readers that began before, and commits that
-#: a checkpoint has replaced for a quarter of one. Delta's own week and month would be a million files by then.
+#: A server commits several times a second: what was replaced stays for an hour, for readers that began before, and commits that a
+#: checkpoint has replaced for two minutes, since each commit lists the folder of commits (a reader that is further behind takes
+#: the checkpoint). Delta's own week and month would be a million files by then.
 _CONFIGURATION = {
     "delta.dataSkippingStatsColumns": ",".join(KEYS),
     "delta.checkpointInterval": "50",
     "delta.deletedFileRetentionDuration": "interval 1 hours",
-    "delta.logRetentionDuration": "interval 15 minutes",
+    "delta.logRetentionDuration": "interval 2 minutes",
 }
-_FILE_BYTES = 32 * 1024 * 1024
+#: After how many times that small files are joined those below how many bytes are. A row is written again once in each step
+#: and not each time: with one step the work, the memory and the files that were replaced grow with the table.
+_STEPS = ((64, 32 * 2**20), (8, 8 * 2**20), (1, 2**20))
 
 
 class DeltaLake:
@@ -72,8 +75,9 @@ class DeltaLake:
             if rows.num_rows == 0:
                 return True
             self._commit(table, held, rows, batch)
-            if self._open[table].version() % self._compact_every == self._compact_every - 1:
-                self._join_files(self._open[table])
+            times, rest = divmod(self._open[table].version() + 1, self._compact_every)
+            if not rest:
+                self._join_files(self._open[table], below=_below(times))
             return True
 
     def scan(
@@ -133,7 +137,7 @@ class DeltaLake:
         with _told(table, self._folder(table)), self._writing(table):
             held = self._held(table)
             if held is not None:
-                self._join_files(held)
+                self._join_files(held, below=_STEPS[0][1])
 
     def erase(self, table: str, column: str, values: Collection[str]) -> int:
         """Remove rows for good: rewritten without them, then every old file is deleted; see the port."""
@@ -189,12 +193,12 @@ class DeltaLake:
             configuration=_CONFIGURATION,
         )  # fmt: skip
 
-    def _join_files(self, held: Any) -> None:
-        """Join small files, and let go of what was replaced long enough ago."""
+    def _join_files(self, held: Any, *, below: int) -> None:
+        """Join files of fewer than *below* bytes, and let go of what was replaced long enough ago."""
         if not held.metadata().configuration.items() >= _CONFIGURATION.items():
             held.alter.set_table_properties(_CONFIGURATION)  # made by an earlier version
         before = held.version()
-        held.optimize.compact(target_size=_FILE_BYTES)
+        held.optimize.compact(target_size=below, max_concurrent_tasks=1)
         if held.version() != before:
             _flush(Path(held.table_uri.removeprefix("file://")), held.version())
         # All files that the table does not name: a checkpoint forgets them, and a killed append never named its own.
@@ -272,6 +276,11 @@ class DeltaLake:
                 time.sleep(0.005)
             else:
                 return
+
+
+def _below(times: int) -> int:
+    """The size of the files that are joined at the *times*-th time."""
+    return next(size for every, size in _STEPS if times % every == 0)
 
 
 def _named(held: Any, column: str, values: Collection[str]) -> int:
