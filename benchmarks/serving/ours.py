@@ -27,7 +27,8 @@ def build(models: Path, folder: Path, *, window_s: float = 0.0):
     from geartrain.engine.hosting import online_encode
     from geartrain.features.online import OnlineFeatures
     from geartrain.serving.host import OutcomeStatus, ServingHost
-    from geartrain.serving.log import LogLimits, PredictionLog
+    from geartrain.serving.log import PredictionLog
+    from geartrain.serving.log_terms import LogLimits
     from geartrain.serving.runtime import Served
     from geartrain.stats.onnx_model import OnnxModel
 

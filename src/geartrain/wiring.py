@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from geartrain.ports.notifier import Notifier
     from geartrain.ports.online_store import Snapshots
     from geartrain.ports.workflow import Plan, Workflows
-    from geartrain.serving.log import LogLimits
+    from geartrain.serving.log_terms import LogLimits
 
 #: The folder inside a team's folder that holds everything geartrain keeps there.
 FOLDER = ".geartrain"

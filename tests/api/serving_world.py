@@ -24,7 +24,8 @@ from geartrain.errors import SourceUnreadable
 from geartrain.ports.delivery_keys import DeliveryKeys
 from geartrain.serving.host import OutcomeStatus, ServingHost
 from geartrain.serving.journal import LoggedDecision
-from geartrain.serving.log import LogLimits, PredictionLog
+from geartrain.serving.log import PredictionLog
+from geartrain.serving.log_terms import LogLimits
 from geartrain.serving.runtime import ColumnWords, Served
 from geartrain.stats.onnx_model import OnnxModel
 from geartrain.testing.delivery_keys import MemoryDeliveryKeys

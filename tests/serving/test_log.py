@@ -32,8 +32,10 @@ from geartrain.serving.journal import (
     framed,
     left_behind,
     read_records,
+    read_segment,
 )
-from geartrain.serving.log import MOST_HELD, LogLimits, PredictionLog, Pressure
+from geartrain.serving.log import MOST_HELD, PredictionLog
+from geartrain.serving.log_terms import LogLimits, Pressure
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 FAST = LogLimits(rotate_s=0.02, retry_s=0.02, fsync=False)
@@ -326,6 +328,88 @@ def test_a_torn_tail_costs_only_the_torn(tmp_path_factory, ids, cut):
     assert len(found) < len(ids)
 
 
+@given(
+    ids=st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=6, unique=True),
+    where=st.floats(0, 1, exclude_max=True),
+    flipped=st.integers(1, 255),
+)
+@settings(max_examples=100)
+def test_a_changed_byte_costs_only_the_record_that_it_is_in(tmp_path_factory, ids, where, flipped):
+    """Wherever a byte changes, all records but one are read, and it is known that something is gone."""
+    path = tmp_path_factory.mktemp("journal") / "s-1.journal"
+    frames = [framed([logged(one)]) for one in ids]
+    content = bytearray(b"".join(frames))
+    place = int(where * len(content))
+    content[place] ^= flipped
+    path.write_bytes(content)
+    ends = np.cumsum([len(one) for one in frames])
+    hit = int(np.searchsorted(ends, place, side="right"))
+
+    records, damaged = read_segment(path)
+
+    assert [one.decision.id for one in records] == [one for one in ids if one != ids[hit]]
+    # A last record whose length says that it goes on is taken for a torn one.
+    is_last_length = hit == len(ids) - 1 and place - (ends[hit] - len(frames[hit])) < 4
+    assert damaged == len(frames[hit]) or is_last_length
+
+
+def test_room_that_was_made_and_never_written_is_no_record(tmp_path):
+    """Some file systems leave zeros at the end after a power cut."""
+    path = tmp_path / "s-1.journal"
+    path.write_bytes(framed([logged("a")]) + bytes(100))
+
+    records, damaged = read_segment(path)
+
+    assert ([one.decision.id for one in records], damaged) == (["a"], 0)
+
+
+def test_a_damaged_segment_is_delivered_as_far_as_it_can_be_read_and_kept(tmp_path):
+    """What is readable comes to the lake; the file stays for people, who are told."""
+    content = bytearray(framed([logged("a"), logged("b"), logged("c")]))
+    content[len(content) // 2] ^= 1
+    (tmp_path / "old-1.journal").write_bytes(content)
+    lake, told = Lake(), []
+
+    log = PredictionLog(tmp_path, lake, session="s", limits=FAST, tell=told.append)
+    assert log.flush(timeout_s=5)
+
+    assert lake.ids == ["a", "c"]
+    assert log.damaged_segments == 1
+    assert log.close()
+    assert (tmp_path / "old-1.journal.damaged").read_bytes() == content
+    assert len(told) == 1
+    assert "old-1.journal.damaged" in told[0]
+
+
+def test_a_log_that_could_not_be_written_is_ready_again_by_itself(tmp_path, monkeypatch):
+    """Nobody sends anything to a server that is not ready; and while the disk is full no empty files heap up."""
+    lake, real, full = Lake(), os.fsync, True
+
+    def fsync(file):
+        if full:
+            raise OSError(28, "No space left on device")
+        return real(file)
+
+    log = PredictionLog(tmp_path, lake, session="s", limits=LogLimits(rotate_s=0.05))
+    monkeypatch.setattr(os, "fsync", fsync)
+    for number in range(5):
+        with pytest.raises(DiskFull):
+            log.record([logged(f"d{number}")]).result(timeout=5)
+    time.sleep(0.2)
+    assert not log.state.writable
+    assert len(list(tmp_path.iterdir())) <= 1
+    full = False
+    deadline = time.monotonic() + 5
+    while not log.state.writable and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert log.state.writable
+    log.record([logged("after")]).result(timeout=5)
+    assert log.close()
+    assert lake.ids == ["after"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_segment_of_an_earlier_version_is_read(tmp_path):
     """What a process wrote while fields had names, before latencies were logged, loses nothing but those."""
     record = logged("old")
@@ -353,7 +437,8 @@ from pathlib import Path
 from geartrain.domain.prediction import Decision
 from geartrain.errors import LakeUnreadable
 from geartrain.serving.journal import LoggedDecision
-from geartrain.serving.log import LogLimits, PredictionLog
+from geartrain.serving.log import PredictionLog
+from geartrain.serving.log_terms import LogLimits
 
 now = datetime(2026, 1, 2, tzinfo=UTC)
 def sink(batch, records):
@@ -526,7 +611,8 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from test_log import logged
 from geartrain.serving.journal import Segment
-from geartrain.serving.log import LogLimits, PredictionLog
+from geartrain.serving.log import PredictionLog
+from geartrain.serving.log_terms import LogLimits
 real = Segment.append
 def slow(self, frames):
     time.sleep(0.1)

@@ -225,6 +225,8 @@ def _gauge_families(
         yield GaugeMetricFamily(f"geartrain_{name}", text, value=added[name][()][0])
     ready = float(not host.not_ready_because())
     yield GaugeMetricFamily("geartrain_ready", "1 where traffic should come here.", value=ready)
+    damaged = "Segments of the prediction log that lie aside because a part of them cannot be read."
+    yield GaugeMetricFamily("geartrain_log_damaged_segments", damaged, value=host.log.damaged_segments)
     releases = GaugeMetricFamily(
         "geartrain_release_info", "The releases that answer.", labels=("product", "arm", "release")
     )

@@ -101,6 +101,7 @@ def _workspace(given: Path | None) -> list[Check]:
         _looked("ledger", lambda: f"the chain of {space.ledger.verify()} events holds"),
         _looked("lake", lambda: f"{len(list(space.lake.tables()))} tables"),
         _looked("bundles", lambda: _bundles(where.root)),
+        _journal(where.root),
         _looked("event bus", lambda: _bus(where)),
         _looked("online features", lambda: _online(where)),
     ]
@@ -145,6 +146,19 @@ def _address(url: str | None) -> str:
     """An address without user and password."""
     kind, _, rest = (url or "").partition("://")
     return f"{kind}://{rest.rpartition('@')[2]}"
+
+
+def _journal(root: Path) -> Check:
+    from geartrain.engine.living import JOURNAL
+    from geartrain.serving.journal import DAMAGED
+
+    damaged = sorted(path.name for path in (root / JOURNAL).glob(f"*{DAMAGED}"))
+    return Check(
+        name="prediction log",
+        well=not damaged,
+        found=f"cannot be read whole: {', '.join(damaged)}" if damaged else "no damaged segment",
+        hint="decisions that were answered are lost with these bytes; check the disk, and delete the files when nobody needs them any more",
+    )
 
 
 def _bundles(root: Path) -> str:

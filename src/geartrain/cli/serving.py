@@ -126,7 +126,7 @@ def _serve_alone(
     from geartrain.api.logs import json_logger
     from geartrain.api.server import Listening, serve
     from geartrain.api.tracing import tracer_from
-    from geartrain.serving.log import LogLimits, Pressure
+    from geartrain.serving.log_terms import LogLimits, Pressure
     from geartrain.wiring import build_host
 
     logger = json_logger(level=wanted.level)

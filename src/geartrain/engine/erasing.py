@@ -38,7 +38,7 @@ from geartrain.engine.workspace import Workspace
 from geartrain.errors import ProductUnknown, WorkspaceBusy
 from geartrain.ports.bus import Bus
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
-from geartrain.serving.journal import LoggedDecision, framed, left_behind, read_records
+from geartrain.serving.journal import DAMAGED, LoggedDecision, framed, left_behind, read_records
 
 PLANS = "erasures"
 #: A living server hands its log to the lake within about a second; so long is waited for it.
@@ -423,8 +423,10 @@ def _empty_journal(folder: Path, product: str, entity: str, value: str, wait: Ca
         WorkspaceBusy: A living server still holds decisions about it.
     """
     removed = 0
+    for path in folder.glob(f"*{DAMAGED}"):
+        path.unlink()  # what could be read of it is in the lake, and the rest may be about anybody
     for path in left_behind(folder) if folder.is_dir() else ():
-        records = tuple(read_records(path))
+        records = read_records(path)
         kept = tuple(
             one for one in records if one.decision.product != product or str(one.sent().get(entity)) != value
         )
@@ -454,6 +456,6 @@ def _is_held(folder: Path, product: str, entity: str, value: str) -> bool:
 
 def _records_of(path: Path) -> tuple[LoggedDecision, ...]:
     try:
-        return tuple(read_records(path))
+        return read_records(path)
     except FileNotFoundError:
         return ()  # it has just been delivered

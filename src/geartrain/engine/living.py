@@ -51,7 +51,8 @@ from geartrain.ports.online_store import Snapshots
 from geartrain.release.state import Judged, ReleaseRecord, ReleaseState
 from geartrain.serving.host import FeatureSkew, OutcomeStatus, ServingHost
 from geartrain.serving.journal import LoggedDecision
-from geartrain.serving.log import LogLimits, PredictionLog
+from geartrain.serving.log import PredictionLog
+from geartrain.serving.log_terms import LogLimits
 from geartrain.serving.runtime import RawRow, Served
 
 JOURNAL = "journal"
@@ -126,7 +127,9 @@ class Living:
         self._looks = 0
         self._ending = Event()
         self._follower: Thread | None = None
-        log = PredictionLog(workspace.root / JOURNAL, self._deliver, session=session, limits=limits)
+        log = PredictionLog(
+            workspace.root / JOURNAL, self._deliver, session=session, limits=limits, tell=tell
+        )
         self.host = ServingHost(
             log=log,
             now=now,

@@ -1,7 +1,8 @@
 """The prediction log's journal: segments of framed records that survive a crash.
 
 A record is `length (4 bytes) | CRC-32 (4 bytes) | MessagePack`. A torn record at a
-segment's end was never acknowledged and is left out when the segment is read. The
+segment's end was never acknowledged and is left out when the segment is read; bytes that
+a disk changed cost the records that they are in and no other. The
 process that writes a segment holds a lock on it; what nobody holds was left by a crash.
 """
 
@@ -11,7 +12,8 @@ import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +28,10 @@ from geartrain.errors import DiskFull
 
 _HEAD: Final = struct.Struct("<II")
 _SUFFIX: Final = ".journal"
+#: What is appended to the name of a segment that cannot be read whole.
+DAMAGED: Final = ".damaged"
+#: As much as is written to see whether writing works.
+_TRIED_BYTES: Final = 64 * 1024
 #: How features stand in a record.
 FEATURE_DTYPE: Final = np.dtype("<f4")
 
@@ -106,17 +112,75 @@ def framed(records: Sequence[LoggedDecision]) -> bytes:
     return b"".join(parts)
 
 
-def read_records(path: Path) -> Iterator[LoggedDecision]:
-    """The whole records of a segment in order; reading ends at the first torn one."""
+def read_records(path: Path) -> tuple[LoggedDecision, ...]:
+    """The records of a segment in order, as far as they can be read."""
+    return read_segment(path)[0]
+
+
+def read_segment(path: Path) -> tuple[tuple[LoggedDecision, ...], int]:
+    """The same, and how many bytes hold what was written whole and cannot be read any more.
+
+    After bytes that are no record the next whole one is looked for. A torn end is no damage: what it was a part of had
+    not been written yet.
+    """
     content = path.read_bytes()
-    place = 0
-    while place + _HEAD.size <= len(content):
-        length, checksum = _HEAD.unpack_from(content, place)
-        record = content[place + _HEAD.size : place + _HEAD.size + length]
-        if len(record) < length or zlib.crc32(record) != checksum:
-            return
-        yield _decode(record) if record[0] in _LIST else _decode_named(record).today()
-        place += _HEAD.size + length
+    records: list[LoggedDecision] = []
+    place = damaged = 0
+    while place < len(content):
+        end = _end_of(content, place)
+        if end is None:
+            found = next((one for one in range(place + 1, len(content)) if _end_of(content, one)), None)
+            if found is None:
+                return tuple(records), damaged + (0 if _is_torn(content, place) else len(content) - place)
+            damaged, place = damaged + found - place, found
+            continue
+        record = content[place + _HEAD.size : end]
+        records.append(_decode(record) if record[0] in _LIST else _decode_named(record).today())
+        place = end
+    return tuple(records), damaged
+
+
+def _end_of(content: bytes, place: int) -> int | None:
+    """Where the record at *place* ends; None where none stands there."""
+    if place + _HEAD.size > len(content):
+        return None
+    length, checksum = _HEAD.unpack_from(content, place)
+    start = place + _HEAD.size
+    if not 0 < length <= len(content) - start:
+        return None
+    is_whole = zlib.crc32(memoryview(content)[start : start + length]) == checksum
+    return start + length if is_whole else None
+
+
+def _is_torn(content: bytes, place: int) -> bool:
+    """Whether what begins at *place* was cut off, or made room for and never written."""
+    if place + _HEAD.size > len(content):
+        return True
+    length, _ = _HEAD.unpack_from(content, place)
+    return bool(length > len(content) - place - _HEAD.size) or not any(content[place:])
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a damaged segment for people: under another name, so that nobody takes it for one to deliver."""
+    kept = path.with_name(path.name + DAMAGED)
+    path.rename(kept)
+    return kept
+
+
+def is_writable(folder: Path, session: str) -> bool:
+    """Whether *folder* takes bytes now, tried with some."""
+    tried = folder / f"{session}.try"
+    try:
+        with tried.open("wb") as file:
+            file.write(bytes(_TRIED_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            tried.unlink(missing_ok=True)
+    return True
 
 
 class Segment:
@@ -133,10 +197,14 @@ class Segment:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+        try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if fsync:
                 _fsync_folder(folder)
         except OSError as error:
+            self.drop()
             raise _not_written(self.path, error) from error
 
     def append(self, frames: bytes) -> None:
@@ -158,6 +226,14 @@ class Segment:
     def close(self) -> None:
         """Let go of the file and its lock."""
         os.close(self._file)
+
+    def drop(self) -> None:
+        """Let go of a file that holds nothing whole."""
+        self.close()
+        with suppress(
+            OSError
+        ):  # a disk that takes nothing may not let go either; it is empty for whoever reads it
+            self.path.unlink(missing_ok=True)
 
 
 def left_behind(folder: Path) -> tuple[Path, ...]:

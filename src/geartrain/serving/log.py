@@ -21,14 +21,24 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from threading import Condition, RLock, Thread
 from typing import Final
 
 from geartrain.domain.prediction import Decision
 from geartrain.errors import DiskFull, GeartrainError, NotReady, Overloaded
-from geartrain.serving.journal import LoggedDecision, Segment, framed, left_behind, read_records
+from geartrain.serving.journal import (
+    DAMAGED,
+    LoggedDecision,
+    Segment,
+    framed,
+    is_writable,
+    left_behind,
+    read_records,
+    read_segment,
+    set_aside,
+)
+from geartrain.serving.log_terms import LogLimits, LogState, Pressure
 
 #: Takes one batch by name; taking the same name again must change nothing.
 Sink = Callable[[str, Sequence[LoggedDecision]], None]
@@ -39,70 +49,6 @@ RECENT: Final = 10_000
 _GATHERED: Final = 0.25
 #: Finished segments whose records are kept in memory; those behind them lie on the disk alone.
 MOST_HELD: Final = 4
-
-
-class Pressure(StrEnum):
-    """What the log does when its sink cannot keep up.
-
-    Spilling goes on answering at full speed while the journal grows on the disk up to
-    `most_backlog_bytes`; beyond that requests are refused. Blocking lets answers wait until
-    the sink has made room, and refuses whoever has waited for `block_s` seconds: for those
-    who would rather answer slowly than let the lake fall behind, or have a small disk.
-    """
-
-    SPILL = "spill"
-    BLOCK = "block"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLimits:
-    """When the log rotates, and when it says no.
-
-    Attributes:
-        most_pending: Decisions that may wait for the writer before requests are refused.
-        most_backlog_bytes: Journal bytes that may wait for the sink.
-        pressure: What happens beyond that.
-        block_s: How long an answer waits for room where the pressure blocks.
-        rotate_records: A segment goes to the sink when it has this many records,
-        rotate_s: or when its first record is this old.
-        retry_s: How long the deliverer waits after the sink said no.
-        fsync: Whether an answer waits for the disk (survives a power cut) or only for
-            the operating system (survives a killed process).
-        window_s: Where it is above 0, answers do not wait at all (and records gather for a quarter of it,
-            so that they are written together), as long as nothing has
-            waited for the writer for longer than this. A killed process may then lose
-            what it answered within one span of `window_s` seconds, and a disk that
-            fails what its last write held.
-    """
-
-    most_pending: int = 20_000
-    most_backlog_bytes: int = 2**30
-    pressure: Pressure = Pressure.SPILL
-    block_s: float = 5.0
-    rotate_records: int = 5_000
-    rotate_s: float = 1.0
-    retry_s: float = 1.0
-    fsync: bool = True
-    window_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogState:
-    """How the log is doing, for readiness and metrics.
-
-    Attributes:
-        writable: Whether the last write worked and the writer lives.
-        pending: Decisions that wait for the writer.
-        backlog_segments: Finished segments that wait for the sink.
-        backlog_bytes: Their size, with that of the open one.
-        delivery_problem: What the sink said last, or empty.
-    """
-
-    writable: bool
-    pending: int
-    backlog_segments: int
-    backlog_bytes: int
-    delivery_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,16 +69,25 @@ class PredictionLog:
     """Durable before it is answered, delivered once. Safe to use from many threads.
 
     *session* makes segment names unique over the life of the folder; *folder* may be
-    shared by several processes.
+    shared by several processes. *tell* gets a line where a segment cannot be read whole.
 
     Raises:
         DiskFull: The folder cannot be written.
     """
 
-    def __init__(self, folder: Path, sink: Sink, *, session: str, limits: LogLimits | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sink: Sink,
+        *,
+        session: str,
+        limits: LogLimits | None = None,
+        tell: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         self._folder = folder
         self._sink = sink
         self._session = session
+        self._tell = tell
         self._limits = limits or LogLimits()
         #: One lock with three bells, so that a record wakes the writer and nobody else.
         self._lock = RLock()
@@ -256,6 +211,11 @@ class PredictionLog:
                 delivery_problem=self._problem,
             )
 
+    @property
+    def damaged_segments(self) -> int:
+        """How many segments lie aside, of all processes, because a part of them cannot be read."""
+        return len(list(self._folder.glob(f"*{DAMAGED}")))
+
     def flush(self, *, timeout_s: float) -> bool:
         """Hand everything taken so far to the sink; False where that was not done in time."""
         with self._lock:
@@ -300,6 +260,9 @@ class PredictionLog:
                 if group:
                     self._append(group)
                     group = []
+                elif not self._writable and is_writable(self._folder, self._session):
+                    # Who is not ready is sent nothing that could show that writing works again.
+                    self._writable = True
                 with self._lock:
                     if self._is_rotation_due() or closing:
                         self._rotate()
@@ -382,7 +345,7 @@ class PredictionLog:
             self._writing_since = None
             self._writable = failure is None
             if failure is not None:
-                self._rotate()
+                self._abandon()
             elif fresh:
                 self._note(fresh)
             self._in_hand = {}
@@ -432,6 +395,13 @@ class PredictionLog:
         self._to_deliver.notify()
         self._moved.notify_all()
 
+    def _abandon(self) -> None:
+        """Write no more to a segment that may end torn; called with the lock held."""
+        if self._segment is not None and not self._segment.size:
+            self._segment.drop()
+            self._segment = None
+        self._rotate()
+
     def _spill(self, path: Path) -> None:
         """Let a finished segment lie on the disk alone; called with the lock held."""
         for record in self._held.pop(path, ()):
@@ -465,23 +435,27 @@ class PredictionLog:
                         return
                     self._to_deliver.wait_for(self._is_over, timeout=self._limits.retry_s)
 
-    def _records_of(self, path: Path) -> tuple[LoggedDecision, ...]:
-        """What a finished segment holds, each identity once."""
+    def _records_of(self, path: Path) -> tuple[tuple[LoggedDecision, ...], int]:
+        """What a finished segment holds, each identity once, and how many of its bytes nobody can read."""
         with self._lock:
             held = self._held.get(path)
         if held is not None:
-            return tuple(held)
-        return tuple({record.identity: record for record in read_records(path)}.values())
+            return tuple(held), 0
+        records, damaged = read_segment(path)
+        return tuple({record.identity: record for record in records}.values()), damaged
 
     def _is_over(self) -> bool:
         return self._writer_is_done
 
     def _deliver_one(self, path: Path) -> bool:
         try:
-            records = self._records_of(path)
+            records, damaged = self._records_of(path)
             if records:
                 self._sink(path.stem, records)
-            path.unlink(missing_ok=True)
+            if damaged:
+                self._keep_aside(path, damaged)
+            else:
+                path.unlink(missing_ok=True)
         except (GeartrainError, OSError) as problem:
             with self._lock:
                 self._problem = problem.message if isinstance(problem, GeartrainError) else str(problem)
@@ -496,3 +470,10 @@ class PredictionLog:
             while len(self._recent) > RECENT:
                 self._recent.popitem(last=False)
         return True
+
+    def _keep_aside(self, path: Path, damaged: int) -> None:
+        kept = set_aside(path)
+        self._tell(
+            f"{damaged} bytes of {path} cannot be read: decisions that were answered are lost with them. "
+            f"All others were delivered, and the file is kept as {kept.name}"
+        )
