@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 
+from geartrain.adapters.lake import DeltaLake
 from geartrain.domain.contract import CostTerms
 from geartrain.domain.prediction import Decision, Outcome
 from geartrain.domain.rule import DecisionRule
@@ -15,6 +20,8 @@ from geartrain.engine import outcomes
 from geartrain.engine.logbook import log_records
 from geartrain.engine.outcomes import LoggedDecisions, OutcomeBook
 from geartrain.engine.workspace import Workspace
+from geartrain.ports.lake import ARRIVAL_TIME
+from geartrain.serving.host import OutcomeStatus
 from geartrain.serving.journal import LoggedDecision
 from geartrain.testing.blobs import MemoryBlobs
 from geartrain.testing.lake import MemoryLake
@@ -90,6 +97,36 @@ def recorded(workspace: Workspace, *told: Outcome) -> list[str]:
     made = {name: decision(name) for name in ("d1", "d2", "d3")}
     statuses, _ = OutcomeBook(workspace, "p").record(told, rule=RULE, find=made.get)
     return [str(one) for one in statuses]
+
+
+def test_what_is_said_later_counts_though_a_clock_went_backwards(workspace, lake):
+    """Also in one request, where both arrive at one time: whoever was told `corrected` was heard."""
+    assert recorded(workspace, outcome("d1", "yes", hours=30)) == ["recorded"]
+    assert recorded(workspace, outcome("d1", "no", hours=6)) == ["corrected"]
+    assert recorded(workspace, outcome("d1", "no", hours=7)) == ["duplicate"]
+    assert recorded(workspace, outcome("d2", "yes"), outcome("d2", "no"), outcome("d2", "no")) == [
+        "recorded",
+        "corrected",
+        "duplicate",
+    ]
+
+    rows = pl.DataFrame(lake.scan("p/outcomes")).sort(ARRIVAL_TIME, "label")
+    assert dict(rows.select("decision", "label").iter_rows()) == {"d1": "no", "d2": "no"}
+
+
+def test_the_same_outcomes_at_several_servers_at_once_are_news_once(workspace, tmp_path):
+    """Each server has its own lake on the same folder; whoever is second finds what the first wrote."""
+    names = [f"d{number}" for number in range(50)]
+    told = [outcome(name, "yes") for name in names]
+    made = {name: decision(name) for name in names}
+    books = [OutcomeBook(replace(workspace, lake=DeltaLake(tmp_path / "lake")), "p") for _server in range(3)]
+
+    with ThreadPoolExecutor(len(books)) as pool:
+        answers = list(pool.map(lambda book: book.record(told, rule=RULE, find=made.get), books))
+
+    counted = Counter(status for statuses, _ in answers for status in statuses)
+    assert counted == {OutcomeStatus.RECORDED: 50, OutcomeStatus.DUPLICATE: 100}
+    assert DeltaLake(tmp_path / "lake").scan("p/outcomes").num_rows == 50
 
 
 def test_only_what_is_asked_for_is_read(workspace, lake):

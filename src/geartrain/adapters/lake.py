@@ -15,7 +15,7 @@ import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,10 @@ class DeltaLake:
             if not rest:
                 self._join_files(self._open[table], below=_below(times))
             return True
+
+    def in_turn(self, table: str) -> AbstractContextManager[object]:
+        """One at a time, by a lock of its own beside that of the table's writers; see the port."""
+        return self._locked(f"{_quoted(table)}.turn", table)
 
     def scan(
         self,
@@ -250,15 +254,19 @@ class DeltaLake:
     @contextmanager
     def _writing(self, table: str) -> Iterator[None]:
         """Hold the table's lock against other threads and processes; a death lets go of it."""
+        with self._one_at_a_time, self._locked(_quoted(table), table):
+            yield
+
+    @contextmanager
+    def _locked(self, name: str, table: str) -> Iterator[None]:
         locks = self._root / ".locks"
-        with self._one_at_a_time:
-            locks.mkdir(parents=True, exist_ok=True)
-            handle = os.open(locks / _quoted(table), os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                self._wait_for(handle, table)
-                yield
-            finally:
-                os.close(handle)
+        locks.mkdir(parents=True, exist_ok=True)
+        handle = os.open(locks / name, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._wait_for(handle, table)
+            yield
+        finally:
+            os.close(handle)
 
     def _wait_for(self, handle: int, table: str) -> None:
         deadline = time.monotonic() + self._busy_timeout_s

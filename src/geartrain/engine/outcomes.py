@@ -7,7 +7,8 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from threading import RLock
 
 import polars as pl
@@ -32,6 +33,9 @@ _COLUMNS = (
 _LOOK_AGAIN_S = 1.0
 #: So many decisions that were looked for lately are kept: an outcome asks for its decision, and then for its row.
 _MOST_KEPT = 1_000
+
+#: The smallest step of the lake's clocks.
+_NEXT = timedelta(microseconds=1)
 
 Find = Callable[[str], Decision | None]
 
@@ -91,18 +95,20 @@ class OutcomeBook:
     ) -> tuple[tuple[OutcomeStatus, ...], tuple[tuple[Decision, Outcome], ...]]:
         """Write down what is new; what became of each outcome, and those that are news.
 
+        Of the same outcome at two servers at once one is news. What is said later counts, also where a clock went
+        backwards meanwhile: a correction arrives after what it corrects.
+
         Raises:
             DiskFull: Nothing was written.
             WorkspaceBusy: Another process kept the table for too long; nothing was written.
         """
-        with self._lock:
-            known = self._known({outcome.decision for outcome in outcomes})
-            said: dict[str, str] = {}
+        with self._lock, self._workspace.lake.in_turn(self._table):
+            said = self._known({outcome.decision for outcome in outcomes})
             statuses: list[OutcomeStatus] = []
             news: list[tuple[Decision, Outcome]] = []
             for outcome in outcomes:
                 decision = find(outcome.decision)
-                before = said.get(outcome.decision, known.get(outcome.decision))
+                before, since = said.get(outcome.decision, (None, None))
                 if decision is None:
                     status = OutcomeStatus.UNKNOWN
                 elif rule.classes and outcome.label not in rule.classes:
@@ -111,8 +117,9 @@ class OutcomeBook:
                     status = OutcomeStatus.DUPLICATE
                 else:
                     status = OutcomeStatus.RECORDED if before is None else OutcomeStatus.CORRECTED
-                    said[outcome.decision] = outcome.label
-                    news.append((decision, outcome))
+                    later = outcome.arrived_at if since is None else max(outcome.arrived_at, since + _NEXT)
+                    said[outcome.decision] = outcome.label, later
+                    news.append((decision, replace(outcome, arrived_at=later)))
                 statuses.append(status)
             if news:
                 self._append(news)
@@ -134,15 +141,17 @@ class OutcomeBook:
         )
         self._workspace.lake.append(self._table, rows.to_arrow(), batch=batch)
 
-    def _known(self, decisions: Collection[str]) -> dict[str, str]:
-        """What was said last about each of *decisions* that anything was said about."""
+    def _known(self, decisions: Collection[str]) -> dict[str, tuple[str, datetime]]:
+        """What was said last about each of *decisions* that anything was said about, and when it arrived."""
         held = frame_of(
             self._workspace.lake.scan(
                 self._table, columns=("decision", "label", ARRIVAL_TIME), among=("decision", decisions)
             )
         )
-        ordered = held.sort(ARRIVAL_TIME, "label") if held.width else held
-        return dict(ordered.select("decision", "label").iter_rows()) if held.width else {}
+        if not held.width:
+            return {}
+        ordered = held.sort(ARRIVAL_TIME, "label").select("decision", "label", ARRIVAL_TIME)
+        return {decision: (label, arrived) for decision, label, arrived in ordered.iter_rows()}
 
 
 def keys_held(workspace: Workspace, contract: Contract, keys: Collection[str]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -34,6 +35,16 @@ class Lake(Protocol):
             DiskFull: Nothing was appended.
             WorkspaceBusy: Another process has been writing the table for too long.
             ValueError: A row lacks one of its two times, or *table* is not a name.
+        """
+
+    def in_turn(self, table: str) -> AbstractContextManager[object]:
+        """One at a time, among all threads and processes that ask for their turn at *table*.
+
+        For whoever looks first and appends what is not there: between the two nobody else who
+        does the same appends. It may be used within itself by no one, and holds up nobody who does not ask.
+
+        Raises:
+            WorkspaceBusy: Others have had their turn for too long.
         """
 
     def scan(

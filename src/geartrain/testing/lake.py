@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +23,7 @@ class MemoryLake:
     """A `Lake` that lives as long as the process: for tests and for replays."""
 
     def __init__(self) -> None:
+        self._turns: defaultdict[str, Lock] = defaultdict(Lock)
         self.held: dict[str, pa.Table] = {}
         self._taken: set[tuple[str, str]] = set()
         self._erasures = 0
@@ -60,6 +66,10 @@ class MemoryLake:
         gone = int(held.num_rows - self.held[table].num_rows)
         self._erasures += bool(gone)
         return gone
+
+    def in_turn(self, table: str) -> AbstractContextManager[object]:
+        """One at a time; see the port."""
+        return self._turns[table]
 
     def scan(
         self,
@@ -133,9 +143,23 @@ def check_lake(make: Callable[[], Lake]) -> None:
     """
     for check in (
         _check_empty, _check_once, _check_versions, _check_clocks, _check_columns, _check_types, _check_widening,
-        _check_names, _check_erasure,
+        _check_names, _check_erasure, _check_turns,
     ):  # fmt: skip
         check(make())
+
+
+def _check_turns(lake: Lake) -> None:
+    def once(number: int) -> None:
+        with lake.in_turn("p/s"):
+            if not lake.scan("p/s").num_rows:
+                time.sleep(0.05)
+                lake.append("p/s", rows_at([1], x=[float(number)]), batch=f"b{number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(once, range(4)))
+    assert lake.scan("p/s").num_rows == 1, "of those who look before they append one is first"
+    with lake.in_turn("p/s"):
+        assert lake.append("p/s", rows_at([2], x=[2.0]), batch="b9"), "who asks for no turn is not held up"
 
 
 def _check_empty(lake: Lake) -> None:
