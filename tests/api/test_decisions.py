@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import perf_counter, sleep
 
+import numpy as np
 import pytest
 
 from geartrain.api.app import create_app
@@ -94,6 +95,66 @@ def test_reasons_keys_and_times_are_taken(world, talk):
     ]
     assert made["key"] == "k9"
     assert world.logged()[0].at == at
+
+
+def test_loading_what_reasons_need_holds_nobody_up(world, talk, make_served):
+    """The first request for a release's reasons waits for seconds where a library is loaded; other decisions do not."""
+    asked: list[int] = []
+
+    def contribute(matrix):
+        asked.append(len(matrix))
+        if len(asked) == 1:
+            sleep(1.0)
+        return np.ones((len(matrix), 1, 2))
+
+    world.host.swap("p", make_served(contribute=contribute))
+
+    async def conversation(client):
+        async def timed(body):
+            began = perf_counter()
+            answer = await client.post(URL.format("p"), json=body)
+            return answer.json()["decisions"][0]["reasons"], perf_counter() - began
+
+        row = {"row": {"x": 2, "y": 0}}
+        explained = [asyncio.create_task(timed(row | {"explain": True})) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        return await timed(row), [await one for one in explained]
+
+    (none, took_s), explained = talk(world, conversation)
+
+    assert (none, took_s < 0.7) == ([], True)
+    assert [len(reasons) for reasons, _ in explained] == [2, 2]
+    assert min(waited for _, waited in explained) >= 1.0
+    assert asked[0] == 1
+    assert sum(asked) == 3
+
+
+def test_reasons_that_cannot_be_loaded_cost_no_decision(world, talk, make_served):
+    """A release whose reasons fail is as one whose model fails: the fallback acts, and nobody meets a 500."""
+    world.host.swap("p", make_served(contribute=lambda matrix: 1 / 0))
+
+    async def conversation(client):
+        return await client.post(URL.format("p"), json={"row": {"x": 2, "y": 0}, "explain": True})
+
+    answer = talk(world, conversation)
+
+    assert (answer.status_code, answer.json()["decisions"][0]["fallback"]) == (200, True)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_beyond_the_calendar_is_the_senders_mistake(world, talk, at):
+    """There are such times in other zones only; of a decision as of an outcome."""
+
+    async def conversation(client):
+        decided = await client.post(URL.format("p"), json={"row": {"x": 2, "y": 0}, "at": at})
+        made = (await client.post(URL.format("p"), json={"row": {"x": 2, "y": 0}})).json()
+        outcome = {"decision_id": made["decisions"][0]["id"], "label": "yes", "happened_at": at}
+        return decided, await client.post("/v1/products/p/outcomes", json={"outcomes": [outcome]})
+
+    decided, told = talk(world, conversation)
+
+    assert (decided.status_code, decided.json()["error"]["where"]) == (400, "at")
+    assert told.status_code == 400
 
 
 def test_many_requests_at_once_share_model_calls(world, talk, make_served):

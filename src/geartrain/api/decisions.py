@@ -11,12 +11,15 @@ import asyncio
 import math
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, Final
+from weakref import WeakSet
 
 import msgspec
+import numpy as np
 
 from geartrain.api.bodies import Asked, BodyLimits, require_json
 from geartrain.api.calls import Call
@@ -30,8 +33,9 @@ from geartrain.serving.admission import Admission
 from geartrain.serving.batching import MicroBatcher
 from geartrain.serving.host import ServingHost
 from geartrain.serving.journal import LoggedDecision
-from geartrain.serving.lanes import Ask, answer, decide_in_shadow
+from geartrain.serving.lanes import Ask, Lane, answer, decide_in_shadow
 from geartrain.serving.requests import RawDecisionRequest, RowChecks, decode_body, refuse
+from geartrain.serving.runtime import Served
 
 #: Rows that one model call takes; a larger request is cut, so that others get their turn.
 MOST_ROWS_AT_ONCE: Final = 128
@@ -130,6 +134,8 @@ class DecisionRoute:
         self._bodies = bodies
         self._rows = rows
         self._batchers: dict[str, MicroBatcher[_Query]] = {}
+        self._explained: WeakSet[Served] = WeakSet()
+        self._loading = asyncio.Lock()
 
     async def __call__(self, call: Call, asked: Asked) -> Reply:
         """Answer one request.
@@ -146,7 +152,11 @@ class DecisionRoute:
         try:
             ask, given = self._checked(call, lane.champion.key, checks, body)
             call.mark("check")
-            until_s = self._admission.last_turn_s(call.started, promised_s=lane.promised_s)
+            begun_s = call.started
+            if ask.explain:
+                await self._load_reasons(lane)
+                begun_s = perf_counter()
+            until_s = self._admission.last_turn_s(begun_s, promised_s=lane.promised_s)
             # New rows that one model call takes, as nearly always, take no coroutine of their own.
             if given or len(ask.rows) > MOST_ROWS_AT_ONCE:
                 decisions = await self._decided(call, ask, until_s, given=given)
@@ -164,6 +174,22 @@ class DecisionRoute:
         content = _ENCODER.encode(reply)
         call.mark("write")
         return Reply(status=200, body=content)
+
+    async def _load_reasons(self, lane: Lane) -> None:
+        """Let what the reasons of a release need be loaded in a thread before they are first asked for.
+
+        It takes seconds, and in the turn of a batch every other decision would wait for it.
+        """
+        for _, served in lane.served:
+            if served.contribute is None or served in self._explained:
+                continue
+            async with self._loading:
+                if served not in self._explained:
+                    nothing = np.full((1, len(served.columns)), np.nan, dtype=np.float32)
+                    # One that fails fails again where the decision is made, and there the next in line steps in.
+                    with suppress(Exception):
+                        await asyncio.to_thread(served.contribute, nothing)
+                    self._explained.add(served)
 
     def _checked(self, call: Call, key: str, checks: RowChecks, body: bytes) -> tuple[Ask, bool]:
         """The request as checked rows, and whether the client gave the decision ids."""
@@ -214,7 +240,10 @@ class DecisionRoute:
     def _time(self, at: datetime | None) -> datetime | None:
         if at is None:
             return None
-        moment = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        try:
+            moment = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        except OverflowError as error:
+            raise RequestInvalid("the time is beyond the calendar", where="at") from error
         if moment > self._host.now() + CLOCK_TOLERANCE:
             raise RequestInvalid("the time lies in the future", where="at", hint="leave `at` out for now")
         return moment

@@ -128,7 +128,7 @@ def _truth(item: OutcomeItem, served: Served, now: datetime, *, by: str) -> Outc
     if label is None:
         return "the label is not one of the product's"
     if happened is None:
-        return "happened_at is in the future"
+        return "happened_at is in the future, or beyond the calendar"
     return Outcome(decision=item.decision_id, label=label, happened_at=happened, arrived_at=now, by=by)
 
 
@@ -155,5 +155,8 @@ def _time(item: OutcomeItem, now: datetime) -> datetime | None:
     if item.happened_at is None:
         return now
     happened = item.happened_at
-    happened = happened.replace(tzinfo=UTC) if happened.tzinfo is None else happened.astimezone(UTC)
+    try:
+        happened = happened.replace(tzinfo=UTC) if happened.tzinfo is None else happened.astimezone(UTC)
+    except OverflowError:  # in another zone it lies beyond the calendar
+        return None
     return happened if happened <= now + CLOCK_TOLERANCE else None
