@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import perf_counter, sleep
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -139,6 +140,50 @@ def test_reasons_that_cannot_be_loaded_cost_no_decision(world, talk, make_served
     answer = talk(world, conversation)
 
     assert (answer.status_code, answer.json()["decisions"][0]["fallback"]) == (200, True)
+
+
+@pytest.mark.parametrize("name", ["loan/7", "a/b c é", "../x"])
+def test_a_decision_is_found_under_any_id_that_was_taken(world, talk, name):
+    """A client's own id may have any character that can be seen; in the path it is written with percents."""
+
+    async def conversation(client):
+        body = {"row": {"x": 2, "y": 0}, "decision_ids": [name]}
+        made = (await client.post(URL.format("p"), json=body)).json()["decisions"][0]
+        return made, await client.get(f"{URL.format('p')}/{quote(name, safe='')}")
+
+    made, found = talk(world, conversation)
+
+    assert made["id"] == name
+    assert (found.status_code, found.json()["id"]) == (200, name)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00"])
+def test_an_id_that_nobody_could_write_down_is_refused(world, talk, name):
+    """Control characters do not survive logs, paths and databases."""
+
+    async def conversation(client):
+        return await client.post(URL.format("p"), json={"row": {"x": 2, "y": 0}, "decision_ids": [name]})
+
+    answer = talk(world, conversation)
+
+    assert (answer.status_code, answer.json()["error"]["where"]) == (400, "decision_ids")
+
+
+def test_a_misspelled_word_of_the_request_is_named(world, talk):
+    """What the request itself may say is known; only rows may hold more than the contract says."""
+
+    async def conversation(client):
+        wrong = {"row": {"x": 2, "y": 0, "z": 1}, "explian": True}
+        mistyped = {"row": {"x": 2, "y": 0}, "explain": "yes"}
+        return [await client.post(URL.format("p"), json=body) for body in (wrong, mistyped)]
+
+    answers = talk(world, conversation)
+
+    errors = [one.json()["error"] for one in answers]
+    assert [one.status_code for one in answers] == [400, 400]
+    assert "`explian`" in errors[0]["message"]
+    assert "$.explain" in errors[1]["message"]
+    assert [one["hint"] for one in errors] == ["GET /docs has what the request may hold"] * 2
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])

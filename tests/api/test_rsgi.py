@@ -92,3 +92,21 @@ def test_the_control_plane_and_its_headers_come_through(address):
     assert answer.startswith(b"HTTP/1.1 405")
     assert b"allow: GET" in answer
     assert b'"http.method-not-allowed"' in answer
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (_head("/v1/products/nobody/decisions", "content-length: 20"), b"HTTP/1.1 404 Not Found"),
+        (_head("/v1/products/nobody/outcomes", "content-length: 20"), b"HTTP/1.1 404 Not Found"),
+        (_head("/health/live", "content-length: 20"), b"HTTP/1.1 405 Method Not Allowed"),
+    ],
+)
+def test_a_refusal_waits_for_the_body_that_is_on_its_way(address, head, status):
+    """Whoever sends the body a moment after the head gets the answer, and the connection goes on."""
+    with socket.create_connection(address, timeout=5) as one:
+        for _ in range(2):
+            one.sendall(head)
+            time.sleep(0.05)
+            one.sendall(b'{"row": {"x": 1.00}}')
+            assert one.recv(4096).split(b"\r\n")[0] == status

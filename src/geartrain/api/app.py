@@ -22,6 +22,7 @@ from geartrain.api.bodies import (
     Receive,
     Scope,
     Send,
+    let_arrive,
     require_method,
 )
 from geartrain.api.calls import Call
@@ -237,6 +238,7 @@ class Application:
             require_method(asked, "POST")
             return await handler(call, asked)
         except (GeartrainError, Refusal) as error:
+            await let_arrive(asked)
             self.metrics.refused.labels(call.route, error.code).inc()
             call.note(error=error.code)
             reply = (inference_reply_to if handler is self.inference else reply_to)(error)
@@ -261,6 +263,7 @@ class Application:
         try:
             await self._admit(asked, path)
         except Refusal as refusal:
+            await let_arrive(asked)
             self.metrics.refused.labels("control", refusal.code).inc()
             await _send(_style_of(path)(refusal), send)
             return False
@@ -288,6 +291,7 @@ class Application:
             require_method(asked, route.method)
             reply = await route.answer(asked)
         except (GeartrainError, Refusal) as error:
+            await let_arrive(asked)
             self.metrics.refused.labels(route.template, error.code).inc()
             reply = _style_of(path)(error)
         except ClientGone:
@@ -400,4 +404,4 @@ def _style_of(path: str) -> Callable[[GeartrainError | Refusal], Reply]:
 
 def _template(scope: Scope) -> str:
     """The route's template; paths that no route has are counted together."""
-    return str(getattr(scope.get("route"), "path", "other"))
+    return str(getattr(scope.get("route"), "path_format", "other"))

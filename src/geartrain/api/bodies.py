@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import local
 from typing import Any, Final, Protocol
@@ -17,6 +18,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CLOSE: Final = ((b"connection", b"close"),)
+#: A body that nobody wants is waited for up to this size, and for so long.
+_SMALL_BYTES: Final = 64 * 1024
+_A_MOMENT_S: Final = 1.0
 _JSON_KINDS: Final = (None, "application/json")
 
 
@@ -44,7 +48,13 @@ class Headed(Protocol):
 
 
 class Asked(Headed, Protocol):
-    """One HTTP request as its server hands it over."""
+    """One HTTP request as its server hands it over.
+
+    Attributes:
+        is_taken: Whether its body was asked for.
+    """
+
+    is_taken: bool
 
     async def body(self, *, most: int, within_s: float) -> bytes:
         """The whole body.
@@ -59,9 +69,10 @@ class Asked(Headed, Protocol):
 class AsgiAsked:
     """A request that came by ASGI."""
 
-    __slots__ = ("_receive", "_scope", "method")
+    __slots__ = ("_receive", "_scope", "is_taken", "method")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.is_taken = False
         self._scope = scope
         self._receive = receive
         self.method: str = scope["method"]
@@ -72,7 +83,22 @@ class AsgiAsked:
 
     async def body(self, *, most: int, within_s: float) -> bytes:
         """The whole body; see `Asked`."""
+        self.is_taken = True
         return await read_body(self._scope, self._receive, most=most, within_s=within_s)
+
+
+async def let_arrive(asked: Asked) -> None:
+    """Wait a moment for a small body that nobody wants, and drop it.
+
+    An answer that goes out before the body is there costs the connection, and a client that
+    is still writing sees a broken one in the place of the answer.
+    """
+    stated = asked.header("content-length")
+    is_known = stated is not None and stated.isascii() and stated.isdigit()
+    if asked.is_taken or not is_known or int(stated[:9] if stated else 0) > _SMALL_BYTES:
+        return
+    with suppress(Refusal, ClientGone):
+        await asked.body(most=_SMALL_BYTES, within_s=_A_MOMENT_S)
 
 
 def _header(scope: Scope, name: str) -> str | None:

@@ -104,7 +104,8 @@ def _products(app: FastAPI, host: ServingHost) -> None:
         document["clauses"] = [{"clause": clause, "finding": finding} for clause, finding in promises]
         return _json(document)
 
-    @app.get("/v1/products/{product}/decisions/{decision}", tags=["decisions"], summary="One decision")
+    # A client's own id may have any character in it.
+    @app.get("/v1/products/{product}/decisions/{decision:path}", tags=["decisions"], summary="One decision")
     async def decision_(product: str, decision: str) -> Response:
         host.lane(product)
         found = await asyncio.to_thread(host.find, product, decision)

@@ -223,6 +223,8 @@ class DecisionRoute:
         ids = _names(request.decision_ids, len(rows), "decision_ids")
         if ids is not None and (len(set(ids)) < len(ids) or "" in ids):
             raise RequestInvalid("decision ids are unique and not empty", where="decision_ids")
+        if ids is not None and not all(map(str.isprintable, ids)):
+            raise RequestInvalid("a decision id holds a control character", where="decision_ids")
         keys = _names(request.keys, len(rows), "keys")
         if keys is None:
             keys = tuple(as_text(row.get(key)) or "" for row in rows) if key else ("",) * len(rows)

@@ -64,15 +64,17 @@ class RsgiProtocol(Protocol):
 class RsgiAsked:
     """A request that came by RSGI."""
 
-    __slots__ = ("_protocol", "header", "method")
+    __slots__ = ("_protocol", "header", "is_taken", "method")
 
     def __init__(self, scope: RsgiScope, protocol: RsgiProtocol) -> None:
+        self.is_taken = False
         self._protocol = protocol
         self.method = scope.method
         self.header = scope.headers.get
 
     async def body(self, *, most: int, within_s: float) -> bytes:
         """The whole body; see `geartrain.api.bodies.Asked`."""
+        self.is_taken = True
         stated = self.header(_LENGTH)
         check_length(stated, most)
         # A body that does not say how long it is may not be taken in one piece.

@@ -280,6 +280,9 @@ def nothing_is_live(problems: dict[str, str]) -> ReleaseUnknown:
 def _introduce(living: Living, url: str, wanted: Serving) -> None:
     """One line with the address, one example for each product."""
     names = living.host.products
+    told = " -H 'authorization: Bearer TOKEN'" if wanted.tokens else ""
+    # A certificate that only its owner signed is not among those that curl knows.
+    trusted = "" if wanted.certificate is None else f" --cacert {wanted.certificate}"
     by_grpc = "" if wanted.grpc_port is None else f"; gRPC at {wanted.host}:{wanted.grpc_port}"
     click.echo(f"{', '.join(names)} at {url} (documentation: {url}/docs){by_grpc}", err=True)
     for name in names:
@@ -287,7 +290,7 @@ def _introduce(living: Living, url: str, wanted: Serving) -> None:
         release = short(living.host.lane(name).champion.release)
         click.echo(
             f"\n  ask {name} (release {release}):\n"
-            f"  curl -s {url}/v1/products/{name}/decisions -H 'content-type: application/json'"
+            f"  curl -s{trusted} {url}/v1/products/{name}/decisions -H 'content-type: application/json'{told}"
             f' -d \'{{"row": {row}, "explain": true}}\'',
             err=True,
         )

@@ -32,7 +32,7 @@ _LARGEST: Final = sys.float_info.max
 _NUMBERS: Final = frozenset((float, int))
 
 
-class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
+class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rows to decide about: `rows`, or a single `row`.
 
     `keys` name the rows where the contract's key column does not; `decision_ids` make a
@@ -47,7 +47,7 @@ class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
     explain: bool = False
 
 
-class RawDecisionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RawDecisionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """The same with rows as the bytes that came: read row by row, and kept for the log as they are."""
 
     rows: list[msgspec.Raw] | None = None
@@ -66,7 +66,7 @@ class RawDecisionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return [self.row] if self.rows is None else None
 
 
-class OutcomeItem(msgspec.Struct, frozen=True, kw_only=True):
+class OutcomeItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The truth about one decision, as it is sent in."""
 
     decision_id: str
@@ -74,14 +74,14 @@ class OutcomeItem(msgspec.Struct, frozen=True, kw_only=True):
     happened_at: datetime | None = None
 
 
-class OutcomeRequest(msgspec.Struct, frozen=True, kw_only=True):
+class OutcomeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Outcomes of earlier decisions."""
 
     outcomes: list[OutcomeItem]
     by: str = ""
 
 
-class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
+class EventRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rows of one event source of the contract."""
 
     source: str
@@ -95,10 +95,12 @@ def decode_body(content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], 
         RequestInvalid: It is not UTF-8, not JSON, nested too deeply, or has another shape.
             The message has the place inside the body, never the body.
     """
+    hint = "send one JSON object in UTF-8; NaN and Infinity are not JSON, a missing value is null"
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
         message = _placed(str(error), place)
+        hint = "GET /docs has what the request may hold"
     except msgspec.DecodeError as error:
         message = str(error)
     except UnicodeDecodeError:
@@ -108,7 +110,7 @@ def decode_body(content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], 
     raise RequestInvalid(
         message,
         where="request body",
-        hint="send one JSON object in UTF-8; NaN and Infinity are not JSON, a missing value is null",
+        hint=hint,
     )
 
 
