@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -32,3 +34,26 @@ def test_arrow_takes_memory_from_the_system_unless_somebody_chose(chosen, used):
     )
 
     assert done.stdout.split()[-1] == used
+
+
+_INTERRUPTED = """
+import threading, time
+import geartrain.cli.main as m
+
+def work(**_given):
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    raise KeyboardInterrupt
+
+m.cli.main = work
+m.main(["train", "--json"])
+"""
+
+
+def test_whoever_interrupts_is_answered_at_once():
+    """One document that says so and the shell's code; work in another thread is not waited for."""
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", _INTERRUPTED], capture_output=True, text=True, check=False)
+
+    assert time.monotonic() - began < 30
+    assert (done.returncode, done.stderr.strip()) == (130, "interrupted")
+    assert json.loads(done.stdout)["error"]["code"] == "interrupted"

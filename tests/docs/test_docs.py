@@ -52,7 +52,7 @@ def test_every_error_code_is_documented():
     }
     documented = set(re.findall(r"^\| `([a-z.-]+)` \|", text_of("docs/errors.md"), re.MULTILINE))
 
-    assert documented == codes(GeartrainError) | http | {"usage"}
+    assert documented == codes(GeartrainError) | http | {"usage", "interrupted"}
 
 
 def test_the_table_of_errors_has_the_right_statuses_and_exit_codes():

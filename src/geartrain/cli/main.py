@@ -82,6 +82,10 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # no
         ctx.exit()
 
 
+#: What a shell makes of SIGINT.
+_INTERRUPTED = 130
+
+
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
@@ -99,7 +103,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     keep_memory_flat(os.environ)
-    sys.exit(run(given))
+    code = run(given)
+    if code == _INTERRUPTED:
+        # A step under way in another thread would be waited for. It is begun again by the next command, as after a kill.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def keep_memory_flat(environment: MutableMapping[str, str]) -> None:
@@ -118,12 +128,11 @@ def run(given: list[str]) -> int:
         code = cli.main(args=given, prog_name="geartrain", standalone_mode=False)
     except GeartrainError as error:
         return _tell(error, as_json=as_json)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        return 130
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        return 130
+        if as_json:
+            write_document(error_document("interrupted", "the command was interrupted before it had ended"))
+        return _INTERRUPTED
     except click.ClickException as error:
         error.show()
         if as_json:
