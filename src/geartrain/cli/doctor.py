@@ -95,7 +95,11 @@ def _workspace(given: Path | None) -> list[Check]:
     )
     if not where.root.is_dir():
         return [disk, Check(name="workspace", well=True, found=f"none yet at {where.root}")]
-    space = open_workspace(where, create=False)
+    try:
+        space = open_workspace(where, create=False)
+    except GeartrainError as error:
+        told = f"{error.message}: {error.found}" if error.found else error.message
+        return [disk, _journal(where.root), Check(name="workspace", well=False, found=told, hint=error.hint)]
     return [
         disk,
         _looked("ledger", lambda: f"the chain of {space.ledger.verify()} events holds"),
