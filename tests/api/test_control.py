@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 
+import msgspec
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 
 from geartrain.api.app import create_app
+from geartrain.api.documents import ErrorReply, InferenceErrorReply
 from geartrain.api.logs import json_logger
 from geartrain.api.tracing import tracer_from
 
@@ -100,6 +102,37 @@ def test_the_openapi_document_holds_every_route(world, talk):
     text = json.dumps(document)
     references = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
     assert references <= set(document["components"]["schemas"])
+
+
+def test_errors_are_as_the_document_says(world, talk):
+    """Each refusal that the document knows has the body that it names, and no route promises what it never answers."""
+    kinds = {"ErrorReply": ErrorReply, "InferenceErrorReply": InferenceErrorReply}
+
+    async def conversation(client):
+        document = (await client.get("/openapi.json")).json()
+        paths = document["paths"]
+        asked = {"product": "nobody", "name": "nobody", "version": "1", "decision": "d"}
+        answers = []
+        for path, operations in paths.items():
+            for method, one in operations.items():
+                if "404" in one["responses"]:
+                    content = {"rows": [{}]} if method == "post" else None
+                    answer = await client.request(method, path.format(**asked), json=content)
+                    answers.append((path, one["responses"]["404"], answer))
+        return document, answers
+
+    document, answers = talk(world, conversation)
+
+    assert len(answers) > 8
+    for path, told, answer in answers:
+        assert answer.status_code == 404, path
+        name = told["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[-1]
+        msgspec.json.decode(answer.content, type=kinds[name])
+    promised = {
+        status for one in document["paths"].values() for op in one.values() for status in op["responses"]
+    }
+    assert "422" not in promised
+    assert {"401", "403", "413", "415", "429", "503"} <= promised
 
 
 def test_traces_join_the_caller_s(world, talk):
