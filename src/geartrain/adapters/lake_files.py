@@ -7,6 +7,7 @@ reading the rows; so what is known of a file is kept as long as the table has it
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,6 +19,7 @@ from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
 #: The columns that the table's log has the bounds of, file by file; none of them is ever null.
 KEYS = (EVENT_TIME, ARRIVAL_TIME, BATCH)
 _FILE = "__filename"
+_CUT = timedelta(milliseconds=1)
 #: Tables of a later version of the protocol may have rows that their files do not tell about.
 _PLAIN_READER = 1
 
@@ -56,8 +58,15 @@ class TableFiles:
         within = dataset.scalar(value=True)
         for name in KEYS:
             low, high = bounds.get(f"min.{name}"), bounds.get(f"max.{name}")
-            if low is not None and high is not None:
-                within = within & (dataset.field(name) >= low) & (dataset.field(name) <= high)
+            if low is None or high is None:
+                continue
+            # Delta's log cuts times to whole milliseconds: the last row of a file is up to one later than it says.
+            below = (
+                dataset.field(name) < high + _CUT
+                if isinstance(high, datetime)
+                else dataset.field(name) <= high
+            )
+            within = within & (dataset.field(name) >= low) & below
         return self._format.make_fragment(unquote(path), self._filesystem, partition_expression=within)
 
 

@@ -216,6 +216,12 @@ def _check_clocks(lake: Lake) -> None:
     assert seen(since=2) == [2, 3], "`since` is inclusive"
     assert seen(until=2) == [1], "`until` is exclusive"
     assert seen(arrived_by=3, since=2, until=4) == [3], "bounds are joined"
+    moment, step = START + timedelta(hours=5, microseconds=584_695), timedelta(microseconds=1)
+    exact = pa.array([moment], TIMESTAMP)
+    lake.append("p/u", pa.table({EVENT_TIME: exact, ARRIVAL_TIME: exact}), batch="b1")
+    assert lake.scan("p/u", since=moment, until=moment + step).num_rows == 1, "times count to the microsecond"
+    assert lake.scan("p/u", arrived_by=moment).num_rows == 1, "on both clocks"
+    assert lake.scan("p/u", since=moment + step).num_rows == 0, "and a moment later is later"
     for most, there in ((0, 0), (2, 2), (9, 3)):
         found = lake.scan("p/s", columns=("x",), most=most)
         assert found.num_rows == there, "`most` bounds the rows"
