@@ -102,6 +102,20 @@ def chosen(workspace, made, *, occasion=Occasion.ALARM, incumbent=None):
     )
 
 
+def test_no_row_in_the_window_is_a_reason_to_refuse(shop):
+    """Feeds that have been silent for longer than the contract's window: a refusal for labels, and no error."""
+    workspace, made = shop(parcels())
+    terms = replace(made.contract.retraining or RetrainingTerms(), window_s=86_400.0)
+    later = NOW + timedelta(days=400)
+
+    facts = facts_of(workspace, made, terms, now=later)
+    answer = should_retrain(terms, replace(facts, live_since=BEGAN), later)
+
+    assert (facts.mature_labels, facts.per_class) == (0, ())
+    assert isinstance(answer, Refusal)
+    assert "labels immature" in answer.reason
+
+
 def test_a_window_without_labels(shop):
     """The policy refuses for immature labels, and the choice of a window says that there is nothing to try."""
     workspace, made = shop(parcels(back=[None] * ROWS))

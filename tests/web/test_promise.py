@@ -77,13 +77,17 @@ def test_a_proposal_is_discussed_signed_and_adopted_by_its_owners(team):
 
     vera.act(f"{at}/sign", role="product")
     assert "does not hold product" in vera.said()
-    vera.act(f"{at}/adopt")
-    assert "must sign first" in vera.said()
+    owner.act(f"{at}/adopt")
+    assert "must sign first" in owner.said()
     for one in vera.twin(at)["yeses"]:
         signer = team.signed_in(one["holders"][0])
         signer.act(f"{at}/sign", role=one["role"])
         signer.act(f"{at}/sign", role=one["role"])
         assert "has signed already" in signer.said()
+    assert "Adopt it" not in vera.page(at)
+    vera.act(f"{at}/adopt")
+    assert "holds no role" in vera.said()
+    assert "Adopt it" in owner.page(at)
     owner.act(f"{at}/adopt")
 
     assert contract_in_force(team.workspace, "shop").clause("success.expected_cost").bound == 4

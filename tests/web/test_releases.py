@@ -1,5 +1,6 @@
 """Releases: evidence beside the champion, signatures by holders only, void after a changed byte."""
 
+import re
 from datetime import timedelta
 from html import unescape
 
@@ -104,6 +105,28 @@ def test_a_rollout_is_taken_step_by_step_and_back_by_its_team(team, candidate):
     last = team.workspace.history("shop")[-1]
     assert isinstance(last.event, RolledBack)
     assert (last.actor, last.event.reason) == (team.holder("product"), "it costs too much")
+
+
+def test_a_rollback_that_is_sent_twice_goes_back_once(team, candidate):
+    """The form names the release that was seen as the one before: whoever is second changes nothing. A reason has words."""
+    champion = team.workspace.releases("shop").champion
+    owner = team.signed_in(team.holder("product"))
+    for _ in range(5):
+        owner.act(f"{AT}/{candidate}/go-on", reason="it is ready")
+        if team.workspace.releases("shop").champion == candidate:
+            break
+        team.now += timedelta(days=30)
+    seen = re.search(r'name="to" value="([0-9a-f]+)"', owner.page(AT))
+    assert seen is not None
+
+    owner.act(f"{AT}/roll-back", reason="  ", to=seen[1])
+    assert "a reason is needed" in owner.said()
+    for _ in range(2):
+        owner.act(f"{AT}/roll-back", reason="it costs too much", to=seen[1])
+
+    assert "live already" in owner.said()
+    assert team.workspace.releases("shop").champion == champion
+    assert sum(isinstance(one.event, RolledBack) for one in team.workspace.history("shop")) == 1
 
 
 def test_a_waiver_needs_a_reason_and_an_end(team, candidate):

@@ -226,7 +226,7 @@ def withdraw(
 def adopt_proposal(
     workspace: Workspace, product: str, id_: str, *, person: str, now: datetime
 ) -> Refusal | None:
-    """Put the proposed contract into force, where every role that must has signed it.
+    """Put the proposed contract into force, where every role that must has signed it; whoever holds a role may.
 
     The live release is judged again at once by what was measured about it: a bound that
     moved needs no new look at the rows. What has to be measured again says so.
@@ -236,6 +236,11 @@ def adopt_proposal(
         said = _fold(history).get(id_)
         if said is None or said.closed is not None:
             return _closed(product, "adopt", id_)
+        holders = {one for role in Role for one in base.holders(role)}
+        if holders and person not in holders:
+            return _no(
+                product, "adopt", id_, f"{person} holds no role here", f"ask {' or '.join(sorted(holders))}"
+            )
         if said.base != base.id:
             return _stale(product, "adopt", id_)
         wanted = read_contract_text(workspace.blobs.get(said.text).decode())

@@ -25,6 +25,7 @@ from geartrain.engine.runs import run_of_release
 from geartrain.engine.watching import open_incidents
 from geartrain.engine.windows import window_for
 from geartrain.engine.workspace import Workspace
+from geartrain.errors import SnapshotEmpty
 from geartrain.release.answers import Answer
 from geartrain.release.conditions import next_step, stage_of
 from geartrain.retraining.policy import ALARMS, Facts, Refusal, Trigger, should_retrain
@@ -121,8 +122,7 @@ def facts_of(
     state = releases(workspace, product.name)
     reign = next((one for one in reversed(state.reigns) if one.until is None), None)
     begun = now - timedelta(seconds=terms.window_s) if terms.window_s else None
-    _, rows = take_rows(workspace, contract, product.features, known_at=now, since=begun)
-    counts = Counter(label for label in rows.texts(LABEL) if label is not None)
+    counts = _labels(workspace, product, since=begun, now=now)
     incidents = open_incidents(workspace, product.name)
     alarms = [one for incident in incidents for one in incident.signals if one.kind in ALARMS]
     return Facts(
@@ -130,12 +130,25 @@ def facts_of(
         last_retraining=_last(workspace, product.name),
         alarm=max(alarms, key=lambda one: one.evidence, default=None),
         mature_labels=sum(counts.values()),
-        per_class=tuple((name, counts.get(name, 0)) for name in classes_of(contract, rows)),
+        per_class=tuple(counts.items()),
         quarantined_share=_quarantined(workspace, contract, since=begun or now - _RECENT, now=now),
         open_incidents=incidents,
         gap=course.gap if course else None,
         cheaper=short(course.back.release) if course and course.back else "",
     )
+
+
+def _labels(
+    workspace: Workspace, product: Product, *, since: datetime | None, now: datetime
+) -> dict[str, int]:
+    """How many labels of each class are known; none where no row came since, which is a reason to refuse and no error."""
+    contract = product.contract
+    try:
+        _, rows = take_rows(workspace, contract, product.features, known_at=now, since=since)
+    except SnapshotEmpty:
+        return {}
+    counts = Counter(label for label in rows.texts(LABEL) if label is not None)
+    return {name: counts.get(name, 0) for name in classes_of(contract, rows)}
 
 
 def ordered(

@@ -121,6 +121,8 @@ class ProposalView:
     remarks: tuple[Remark, ...]
     yeses: tuple[RoleYes, ...]
     ready: bool
+    may_adopt: bool
+    may_withdraw: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +285,7 @@ def proposal_view(asked: Asked) -> ProposalView:
     base = contract if not stale and said.closed is None else _base_of(asked, said)
     meaning = _meaning(asked, base, read_contract_text(text))
     signed = dict(said.signed)
+    is_holder = bool(asked.visitor.roles(contract))
     twice = bool(contract.release and contract.release.two_roles_one_person)
     free = twice or asked.visitor.person not in signed.values()
     yeses = tuple(
@@ -310,6 +313,8 @@ def proposal_view(asked: Asked) -> ProposalView:
         remarks=said.remarks,
         yeses=yeses,
         ready=all(one.person for one in yeses) and said.closed is None and not stale,
+        may_adopt=is_holder,
+        may_withdraw=is_holder or asked.visitor.person == said.by,
     )
 
 

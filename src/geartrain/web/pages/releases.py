@@ -94,16 +94,21 @@ def roll_back(asked: Asked) -> Outcome:
     here = f"/products/{asked.product}/releases"
     if not asked.visitor.roles(contract):
         return Denied(to=here, reason=f"{asked.visitor.person} holds no role in this product")
+    reason = asked.form.get("reason", "").strip()[:_LONGEST_REASON]
+    if not reason:
+        return Denied(to=here, reason="a reason is needed", do="say in a few words why")
     answer = releasing.roll_back(
         asked.workspace,
         contract,
-        reason=asked.form.get("reason", "").strip()[:_LONGEST_REASON] or "rolled back by hand",
+        reason=reason,
         now=asked.now,
         to=asked.form.get("to") or None,
         actor=asked.visitor.person,
     )
     if isinstance(answer, Refusal):
         return Denied(to=here, reason=answer.reason, do=answer.do)
+    if not answer.events:  # somebody else was faster
+        return Done(to=here, said="; ".join(answer.notes))
     return Done(to=here, said="rolled back; the servers follow within a second")
 
 
