@@ -203,3 +203,38 @@ def _snapshot(folder):
     snapshot, _ = take_snapshot(read_sources(space, contract, known_at=known_at), contract, known_at=known_at)
     space.record("shop", [SnapshotTaken(snapshot=snapshot, id=snapshot.id)], now=known_at)
     return snapshot.id
+
+
+def _begun(shell, folder):
+    """A product begun from a file in which no column names a row."""
+    rows = "".join(
+        f"{number % 20},{('red', 'blue')[number % 2]},{('no', 'yes')[number % 3 == 0]}\n"
+        for number in range(60)
+    )
+    (folder / "first.csv").write_text(f"age,colour,left\n{rows}", encoding="utf-8")
+    assert shell(folder, "new", "leavers", "--data", "first.csv", "--label", "left").code == 0
+    return folder / "leavers"
+
+
+def test_a_preview_names_rows_as_the_door_does(shell, tmp_path):
+    """Where the delivery names the rows, a file without names is as good in a preview as at the door."""
+    product = _begun(shell, tmp_path)
+    assert "key: row_id" in (product / "product.yaml").read_text(encoding="utf-8")
+
+    seen = shell(product, "data", "preview", "-p", ".", "../first.csv", "--json")
+    taken = shell(product, "ingest", "../first.csv", "--json")
+
+    assert (seen.code, seen.document["result"]["good"]) == (0, 60)
+    assert seen.document["result"]["lacking"] == []
+    assert taken.document["result"]["batches"][0]["batch"]["accepted"] == 60
+
+
+def test_a_file_without_rows_is_said_to_have_none(shell, shop):
+    """A header alone is a no, in a preview and at the door, and both say why."""
+    (shop / "rows.csv").write_text("id,at,amount,back\n", encoding="utf-8")
+
+    seen = shell(shop, "data", "preview", "rows.csv", "-p", ".", *NOW)
+    taken = shell(shop, "ingest", "rows.csv", *NOW)
+
+    assert (seen.code, "there are no rows" in seen.out, "would pass" in seen.out) == (1, True, False)
+    assert (taken.code, "there are no rows" in taken.out) == (1, True)

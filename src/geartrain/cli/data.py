@@ -32,6 +32,8 @@ _ALONE = (
 )
 #: Rows and reasons that a preview shows.
 SHOWN = 5
+#: Said of a file with a header and nothing below it.
+NO_ROWS = "there are no rows: the file names its columns and nothing else; ask its sender for the rows"
 
 
 @click.group()
@@ -66,7 +68,7 @@ def preview(
 ) -> Answer:
     """Say how FILE would be read and what the door would say; nothing is taken.
 
-    The answer is no where the file may be read in more than one way, or rows would not pass.
+    The answer is no where the file may be read in more than one way, has no rows, or rows would not pass.
     """
     from geartrain.engine.previewing import preview as look
     from geartrain.engine.rows import data_of, source_of
@@ -115,7 +117,9 @@ def _told(file: Path, found: Preview) -> list[str]:
         lines += ["", f"not in the contract, kept as they come: {', '.join(found.unknown)}"]
     if found.lacking:
         lines += ["", f"in the contract, and in no row: {', '.join(found.lacking)}"]
-    if found.good is not None and not found.matters:
+    if found.rows.is_empty():
+        lines += ["", NO_ROWS]
+    elif found.good is not None and not found.matters:
         lines += ["", f"{found.good:,} of {found.rows.height:,} rows would pass"]
     if found.reasons and not found.matters:
         lines += [f"  {count:>6,}  {reason}" for reason, count in found.reasons[:SHOWN]]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geartrain.cli.answer import Answer, answering
+from geartrain.cli.data import NO_ROWS
 from geartrain.cli.options import loaded, moment_of, now_option, opened, product_option, workspace_option
 from geartrain.cli.writing import csv_options, csv_terms
 
@@ -223,6 +224,8 @@ def _told(path: str, taken: Taken) -> str:
     batch = taken.batch
     if taken.known:
         return f"{path}: this delivery was taken before ({batch.accepted:,} rows); nothing was changed"
+    if batch.rows == 0:
+        return f"{path}: {NO_ROWS}"
     line = (
         f"{path}: {batch.rows:,} rows: {batch.accepted:,} accepted,"
         f" {batch.quarantined:,} in quarantine, {batch.duplicates:,} known already"

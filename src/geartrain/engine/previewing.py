@@ -8,11 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
+from geartrain.data.batches import batch_id
 from geartrain.data.checks import Surroundings, out_of_nested
 from geartrain.data.describing import ColumnSummary, describe_columns
 from geartrain.data.door import check_rows, door_fields
 from geartrain.data.reading import Form, understand
 from geartrain.domain.contract import CsvTerms, SourceTerms
+from geartrain.engine.ingesting import with_row_names
 from geartrain.engine.referenced import with_files
 from geartrain.errors import ColumnMissing
 
@@ -43,8 +45,10 @@ class Preview:
 
     @property
     def clear(self) -> bool:
-        """Whether every row can be read in one way only, and would pass."""
-        return not self.matters and not self.reasons and (self.good is not None or not self.lacking)
+        """Whether there are rows, every one can be read in one way only, and would pass."""
+        if self.matters or self.reasons or self.rows.is_empty():
+            return False
+        return self.good is not None or not self.lacking
 
 
 def preview(
@@ -63,7 +67,9 @@ def preview(
         return Preview(form=found.form, rows=rows, doubts=doubts, matters=matters, columns=columns)
     fields = door_fields(source)
     rows, files = with_files(source, rows, beside=path.parent)
-    reached = rows.with_columns(out_of_nested(fields, rows.schema)).columns
+    # The door names rows that nothing names, so their names are not lacking here either.
+    named = with_row_names(source, rows, batch_id("", source.name, path.read_bytes()))
+    reached = named.with_columns(out_of_nested(fields, named.schema)).columns
     lacking = tuple(terms.name for terms in fields if terms.name not in reached)
     used = {terms.name for terms in fields} | {
         (terms.path or "").lstrip("$.").split(".")[0].split("[")[0] for terms in fields
@@ -71,7 +77,7 @@ def preview(
     good: int | None = None
     reasons: tuple[tuple[str, int], ...] = ()
     try:
-        checked = check_rows(source, rows, now=now, around=Surroundings(files=files))
+        checked = check_rows(source, named, now=now, around=Surroundings(files=files))
         good, reasons = checked.good.height, checked.reasons
     except ColumnMissing as error:
         reasons = ((error.message, rows.height),)
