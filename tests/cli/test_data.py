@@ -238,3 +238,36 @@ def test_a_file_without_rows_is_said_to_have_none(shell, shop):
 
     assert (seen.code, "there are no rows" in seen.out, "would pass" in seen.out) == (1, True, False)
     assert (taken.code, "there are no rows" in taken.out) == (1, True)
+
+
+def test_ingest_says_in_which_columns_rows_and_contract_differ(shell, tmp_path):
+    """A column that was renamed and a label that does not come are told; rows are taken all the same."""
+    product = _begun(shell, tmp_path)
+    (tmp_path / "next.csv").write_text("alter,colour\n31,red\n42,blue\n", encoding="utf-8")
+    contract = product / "product.yaml"
+    contract.write_text(contract.read_text(encoding="utf-8").replace("required: true", "required: false"))
+
+    told = shell(product, "ingest", "../next.csv")
+
+    assert told.code == 0
+    assert "2 accepted" in told.out
+    assert "not in the contract, kept as they come: alter" in told.out
+    assert "in the contract, and in no row: age, left" in told.out
+
+
+def test_a_label_that_no_row_has_is_told_though_it_is_not_among_the_fields(shell, shop):
+    """The decision names its label, so a delivery without it is told, in a preview and at the door."""
+    contract = yaml.safe_load((shop / "product.yaml").read_text(encoding="utf-8"))
+    del contract["data"]["sources"]["parcels"]["fields"]["back"]
+    contract["decision"]["label"] = "back"
+    (shop / "product.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+    (shop / "rows.csv").write_text(
+        "id,at,customer,amount,fee,photo\na,2026-05-01,Bo,1,0,\n", encoding="utf-8"
+    )
+
+    seen = shell(shop, "data", "preview", "rows.csv", "-p", ".", *NOW)
+    taken = shell(shop, "ingest", "rows.csv", *NOW)
+
+    assert (seen.code, taken.code) == (0, 0)
+    assert "in no row: back\n" in seen.out
+    assert "in no row: back\n" in taken.out

@@ -71,15 +71,17 @@ def preview(
     The answer is no where the file may be read in more than one way, has no rows, or rows would not pass.
     """
     from geartrain.engine.previewing import preview as look
-    from geartrain.engine.rows import data_of, source_of
+    from geartrain.engine.rows import data_of, label_in, source_of
 
-    terms = None
+    terms = label = None
     if folder is not None:
         contract = loaded(folder).contract
         terms = source_of(contract, source) if source else data_of(contract).decisions
+        label = label_in(contract, terms)
     found = look(
         file,
         source=terms,
+        label=label,
         csv=csv_terms(separator, decimal, thousands, encoding, dates),
         now=moment_of(now),
     )
@@ -113,10 +115,8 @@ def _told(file: Path, found: Preview) -> list[str]:
         lines += [f"  {row}" for row in found.rows.head(3).iter_rows()]
     if found.doubts:
         lines += ["", *(f"in doubt: {doubt}" for doubt in found.doubts)]
-    if found.unknown:
-        lines += ["", f"not in the contract, kept as they come: {', '.join(found.unknown)}"]
-    if found.lacking:
-        lines += ["", f"in the contract, and in no row: {', '.join(found.lacking)}"]
+    for line in columns_told(found.unknown, found.lacking):
+        lines += ["", line]
     if found.rows.is_empty():
         lines += ["", NO_ROWS]
     elif found.good is not None and not found.matters:
@@ -129,6 +129,16 @@ def _told(file: Path, found: Preview) -> list[str]:
             "hint: say which reading is meant with one of the options above, or once for all in the",
         ]
         lines += ['      contract: `csv: {decimal: ",", dates: "%d.%m.%Y"}` under the source']
+    return lines
+
+
+def columns_told(unknown: tuple[str, ...], lacking: tuple[str, ...]) -> list[str]:
+    """A line for the columns that only the rows have, and one for those that only the contract has."""
+    lines = []
+    if unknown:
+        lines.append(f"not in the contract, kept as they come: {', '.join(unknown)}")
+    if lacking:
+        lines.append(f"in the contract, and in no row: {', '.join(lacking)}")
     return lines
 
 

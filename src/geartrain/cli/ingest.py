@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geartrain.cli.answer import Answer, answering
-from geartrain.cli.data import NO_ROWS
+from geartrain.cli.data import NO_ROWS, columns_told
 from geartrain.cli.options import loaded, moment_of, now_option, opened, product_option, workspace_option
 from geartrain.cli.writing import csv_options, csv_terms
 
@@ -114,7 +114,14 @@ def _answered(product: Product, taken: list[tuple[str, Taken]]) -> Answer:
         result={
             "product": product.name,
             "batches": [
-                {"file": path, "batch": one.batch, "known": one.known, "reasons": dict(one.reasons)}
+                {
+                    "file": path,
+                    "batch": one.batch,
+                    "known": one.known,
+                    "reasons": dict(one.reasons),
+                    "unknown": one.differing.unknown,
+                    "lacking": one.differing.lacking,
+                }
                 for path, one in taken
             ],
         },
@@ -235,4 +242,5 @@ def _told(path: str, taken: Taken) -> str:
         reasons.append(
             "  hint: `geartrain ingest quarantine` shows them, `geartrain ingest repair` sends them again"
         )
-    return "\n".join([line, *reasons])
+    columns = [f"  {one}" for one in columns_told(taken.differing.unknown, taken.differing.lacking)]
+    return "\n".join([line, *columns, *reasons])

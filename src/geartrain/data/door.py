@@ -196,6 +196,32 @@ def door_fields(source: SourceTerms) -> tuple[FieldTerms, ...]:
     return (*declared, *implied)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differing:
+    """In which columns a delivery and the contract differ.
+
+    Attributes:
+        unknown: Columns that the contract does not name.
+        lacking: Columns of the contract that no row has.
+    """
+
+    unknown: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+
+
+def differing_columns(source: SourceTerms, frame: pl.DataFrame, *, label: str | None = None) -> Differing:
+    """Compare the columns of *frame* with the contract's; *label* is the truth's column, where it belongs here."""
+    fields = door_fields(source)
+    reached = frame.with_columns(out_of_nested(fields, frame.schema)).columns
+    wanted = dict.fromkeys((*(terms.name for terms in fields), *((label,) if label is not None else ())))
+    outer = {(terms.path or "").lstrip("$.").split(".")[0].split("[")[0] for terms in fields}
+    used = {*wanted, *outer, *(terms.file_digest for terms in fields)}
+    return Differing(
+        unknown=tuple(name for name in frame.columns if name not in used and not name.startswith("_")),
+        lacking=tuple(name for name in wanted if name not in reached),
+    )
+
+
 def _demand_columns(
     source: SourceTerms, fields: tuple[FieldTerms, ...], rows: pl.DataFrame, *, delivered: pl.DataFrame
 ) -> None:

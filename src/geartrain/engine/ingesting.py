@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import polars as pl
 from geartrain.contract.scaffolding import NO_KEY
 from geartrain.data.batches import Prepared, batch_id, prepare_batch
 from geartrain.data.checks import Surroundings
+from geartrain.data.door import Differing, differing_columns
 from geartrain.data.known_keys import KnownKeys
 from geartrain.data.quarantine import Repaired, repair_rows, still_open
 from geartrain.data.reading import read_rows
@@ -22,7 +23,7 @@ from geartrain.domain.data import Batch
 from geartrain.domain.digest import short
 from geartrain.domain.events import BatchIngested, RowsRepaired
 from geartrain.engine.referenced import with_files
-from geartrain.engine.rows import frame_of, source_of, table_of
+from geartrain.engine.rows import frame_of, label_in, source_of, table_of
 from geartrain.engine.workspace import MACHINE, Workspace
 from geartrain.errors import SourceUnreadable
 from geartrain.ports.lake import BATCH
@@ -40,12 +41,14 @@ class Taken:
         good: The rows that are in the lake now, with their clocks.
         reasons: Why rows went to quarantine, the most frequent reason first.
         known: Whether the same delivery had been taken before; then nothing was changed.
+        differing: Columns that only the delivery or only the contract has.
     """
 
     batch: Batch
     good: pl.DataFrame
     reasons: tuple[tuple[str, int], ...] = ()
     known: bool = False
+    differing: Differing = field(default_factory=Differing)
 
 
 class Door:
@@ -110,7 +113,8 @@ class Door:
                 found=", ".join(f"{reason} ({count})" for reason, count in prepared.reasons[:3]),
                 hint="the rows are in quarantine; repair them and send the batch again",
             )
-        return Taken(batch=prepared.batch, good=prepared.good, reasons=prepared.reasons)
+        differing = differing_columns(terms, rows, label=label_in(self._contract, terms))
+        return Taken(batch=prepared.batch, good=prepared.good, reasons=prepared.reasons, differing=differing)
 
     def _keep(self, terms: SourceTerms, prepared: Prepared, name: str) -> None:
         """Quarantine first: a kill in between leaves a batch that is taken again, whole, by its id."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from geartrain.data.batches import batch_id
-from geartrain.data.checks import Surroundings, out_of_nested
+from geartrain.data.checks import Surroundings
 from geartrain.data.describing import ColumnSummary, describe_columns
-from geartrain.data.door import check_rows, door_fields
+from geartrain.data.door import check_rows, differing_columns
 from geartrain.data.reading import Form, understand
 from geartrain.domain.contract import CsvTerms, SourceTerms
 from geartrain.engine.ingesting import with_row_names
@@ -52,9 +52,16 @@ class Preview:
 
 
 def preview(
-    path: Path, *, source: SourceTerms | None = None, csv: CsvTerms | None = None, now: datetime
+    path: Path,
+    *,
+    source: SourceTerms | None = None,
+    label: str | None = None,
+    csv: CsvTerms | None = None,
+    now: datetime,
 ) -> Preview:
     """Read the file as the door would, and say what would happen to its rows.
+
+    *label* is the column of the truth, where it belongs into the rows of *source*.
 
     Raises:
         SourceUnreadable: It cannot be read at all.
@@ -65,15 +72,10 @@ def preview(
     columns = describe_columns(rows)
     if source is None:
         return Preview(form=found.form, rows=rows, doubts=doubts, matters=matters, columns=columns)
-    fields = door_fields(source)
     rows, files = with_files(source, rows, beside=path.parent)
     # The door names rows that nothing names, so their names are not lacking here either.
     named = with_row_names(source, rows, batch_id("", source.name, path.read_bytes()))
-    reached = named.with_columns(out_of_nested(fields, named.schema)).columns
-    lacking = tuple(terms.name for terms in fields if terms.name not in reached)
-    used = {terms.name for terms in fields} | {
-        (terms.path or "").lstrip("$.").split(".")[0].split("[")[0] for terms in fields
-    }
+    differing = differing_columns(source, named, label=label)
     good: int | None = None
     reasons: tuple[tuple[str, int], ...] = ()
     try:
@@ -87,8 +89,8 @@ def preview(
         doubts=doubts,
         matters=matters,
         columns=columns,
-        unknown=tuple(name for name in rows.columns if name not in used and not name.startswith("_")),
-        lacking=lacking,
+        unknown=differing.unknown,
+        lacking=differing.lacking,
         good=good,
         reasons=reasons,
     )

@@ -96,6 +96,12 @@ def source_of(contract: Contract, name: str) -> SourceTerms:
     return terms
 
 
+def label_in(contract: Contract, source: SourceTerms) -> str | None:
+    """The column of the truth where it belongs into the rows of *source*; None where it comes with others."""
+    data = data_of(contract)
+    return contract.decision.label if source.name == (data.labels or data.decisions).name else None
+
+
 def keys_of(contract: Contract) -> dict[str, str]:
     """The column that names a row, for each source."""
     return {source.name: source.key for source in data_of(contract).sources}
