@@ -171,3 +171,66 @@ def test_with_json_nothing_else_is_on_standard_output(tiny: Path, shell: Shell) 
 
     assert said.document["ok"] is False
     assert said.document["error"]["code"] == "workspace.missing"
+
+
+#: A promise of fairness, written where the section `success` begins.
+ALIKE = """\
+fairness:
+  alike: {groups: amount < 30, definition: equal_opportunity, at_most: 0.1, because: so}
+success:"""
+
+
+@pytest.mark.parametrize(
+    ("said", "slip", "parts"),
+    [
+        ("label: outcome", "label: yy", ("decision.label: there is no column `yy`", "id, amount, outcome")),
+        (
+            "false_negative: 1",
+            "false_negative: 60 + foo",
+            ("costs.false_negative: there is no column `foo`", "id, amount, outcome"),
+        ),
+        (
+            "success:",
+            ALIKE.replace("amount", "amoun"),
+            ("fairness.alike.groups: there is no column `amoun`",),
+        ),
+        (
+            "success:",
+            ALIKE.replace("amount", "agee"),
+            ("fairness.alike.groups: there is no column `agee`", "id, amount, outcome"),
+        ),
+    ],
+)
+def test_a_misspelled_column_in_a_contract(
+    said: str, slip: str, parts: tuple[str, ...], tiny: Path, shell: Shell
+) -> None:
+    """A check names the clause, the name that is found nowhere and the columns that are known."""
+    (tiny / "product.yaml").write_text(CONTRACT.replace(said, slip))
+
+    _says(shell(tiny, "contract", "check"), 2, "contract.invalid", *parts)
+
+
+def test_a_name_in_a_contract_may_be_a_feature(tiny: Path, shell: Shell) -> None:
+    """A cost may be said over a feature, so a name of features.py is no misspelling."""
+    (tiny / "product.yaml").write_text(
+        CONTRACT.replace("false_negative: 1", "false_negative: 60 + thousands")
+    )
+    (tiny / "features.py").write_text(
+        "from geartrain.features.declaring import feature_set, request\n"
+        'features = feature_set(request("thousands", "amount / 1000"))\n'
+    )
+
+    assert shell(tiny, "contract", "check").code == 0
+
+
+def test_a_contract_without_fields_cannot_know_its_columns(tiny: Path, shell: Shell) -> None:
+    """Where no column is listed, no name is called misspelled."""
+    start = CONTRACT.index("      fields:")
+    bare = CONTRACT[:start] + CONTRACT[CONTRACT.index("team:") :]
+    (tiny / "product.yaml").write_text(
+        bare.replace("false_negative: 1", "false_negative: 60 + foo").replace(
+            "positive: bad", "positive: bad\n  negative: good"
+        )
+    )
+
+    assert shell(tiny, "contract", "check").code == 0

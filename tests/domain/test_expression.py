@@ -205,3 +205,14 @@ def test_the_language_is_said_completely() -> None:
         text = f"{name}({', '.join([argument] * (count or 2))})"
 
         assert parse(text).evaluate(ROWS, rows=3).shape == (3,), name
+
+
+def test_names_that_are_kept_for_bookkeeping_are_never_offered():
+    """Somebody who misspelled a column is shown those that may be meant, and never an empty list."""
+    rows = {"amount": np.array([1.0]), "_label": np.array([1.0]), "_mature": np.array([1.0])}
+    with pytest.raises(ExpressionInvalid) as caught:
+        parse("amuont + 1").evaluate(rows, rows=1)
+    assert caught.value.hint == "columns: amount"
+    with pytest.raises(ExpressionInvalid) as caught:
+        parse("amuont + 1").evaluate({"_label": rows["_label"]}, rows=1)
+    assert caught.value.hint == "no column can be read here"

@@ -25,9 +25,9 @@ def contract() -> None:
 @answering
 def check(path: Path) -> Answer:
     """Read a contract; every problem is told at once, each with its place."""
-    from geartrain.engine.products import read_contract
+    from geartrain.engine.products import check_contract
 
-    _, agreed = read_contract(path)
+    agreed = check_contract(path)
     silent = f"\nnot said yet: {', '.join(agreed.silent)}" if agreed.silent else ""
     return Answer(
         schema="contract-check/1",

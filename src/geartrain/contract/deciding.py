@@ -157,6 +157,7 @@ def _actions(desk: Desk, text: DecisionText, classes: tuple[str, ...]) -> tuple[
 def _check_label(desk: Desk, classes: tuple[str, ...], task: Task) -> None:
     label = desk.label_field
     if label is None:
+        desk.check_label()
         return
     path, terms = label
     if task.has_classes and classes and terms.values and set(terms.values) != set(classes):

@@ -29,10 +29,14 @@ class Desk:
 
     Checks against a section that lost something are left out, for a name that seems
     unknown may be the one that was cut.
+
+    Attributes:
+        features: The features' own names; where they are given, every other name must be a listed column.
     """
 
     document: Document
     shape: Shape
+    features: frozenset[str] | None = None
     problems: list[Problem] = field(default_factory=list)
 
     def wrong(self, path: Path, message: str, *, found: object = "", expected: str = "") -> None:
@@ -115,26 +119,51 @@ class Desk:
         """Check that *column* may stand in a source's rows, the decision source's by default.
 
         A list of fields may be partial, and features have names of their own; so an
-        unlisted name is wrong only where the source lists every column, or where it is
-        a listed one with a slip of the pen.
+        unlisted name is wrong only where the source lists every column, where it is a
+        listed one with a slip of the pen, or where the features' names are known too.
         """
         where = source or self.decisions
         if where is None or not where[1].fields or not self.whole("data"):
             return
-        name, terms = where
-        known = list(terms.fields)
+        known = list(where[1].fields)
         if self.decision is not None:
             known.append(self.decision.label)
-        if column in known:
+        if column not in known:
+            self._refuse_column(path, column, where=where, known=known)
+
+    def check_label(self) -> None:
+        """Check that the label stands in the rows that are said to bring it."""
+        if self.decision is None or self.data is None or self.label_field is not None:
             return
+        brings = [(name, one) for name, one in self.data.sources.items() if one.kind is SourceKind.LABELS]
+        where = brings[0] if brings else self.decisions
+        if where is not None and where[1].fields and self.whole("data"):
+            path = ("decision", "label")
+            self._refuse_column(path, self.decision.label, where=where, known=list(where[1].fields))
+
+    def _refuse_column(
+        self, path: Path, column: str, *, where: tuple[str, SourceText], known: list[str]
+    ) -> None:
+        name, terms = where
         near = next((one for one in known if _is_a_slip(column, one)), None)
         if near is not None:
             expected = f"did you mean `{near}`? Otherwise list `{column}` in data.sources.{name}.fields"
         elif terms.every_column_listed:
             expected = "one of " + ", ".join(known)
+        elif self.features is not None and column not in self.features | _implied(terms):
+            listed = ", ".join(dict.fromkeys((*known, *sorted(self.features))))
+            expected = f"one of {listed}; or list `{column}` in data.sources.{name}.fields"
         else:
             return
         self.wrong(path, f"there is no column `{column}` in `{name}`", found=column, expected=expected)
+
+
+def _implied(terms: SourceText) -> frozenset[str]:
+    """Columns that a source's rows have though they are not among its fields."""
+    outer = {(one.path or "").lstrip("$.").split(".")[0].split("[")[0] for one in terms.fields.values()}
+    digests = {one.file_digest for one in terms.fields.values()}
+    named = {terms.key, terms.event_time, terms.arrival_time, terms.decision_key}
+    return frozenset(name for name in outer | digests | named if name)
 
 
 def _is_a_slip(found: str, known: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from geartrain.contract.compiling import compile_contract
@@ -13,11 +14,12 @@ from geartrain.domain.contract import Contract
 from geartrain.errors import ContractInvalid, Problem
 
 
-def parse(text: str, *, origin: str = "product.yaml") -> Contract:
+def parse(text: str, *, origin: str = "product.yaml", features: Iterable[str] | None = None) -> Contract:
     """Compile the contract in *text*.
 
     What is wrong is reported together, however many things it is: the shape of each
     section, what sections say about each other, and what cannot hold at all.
+    With the names of the *features*, every other name must be a column that the fields list.
 
     Raises:
         ContractUnreadable: The text is empty, is not YAML or is not a mapping.
@@ -25,7 +27,8 @@ def parse(text: str, *, origin: str = "product.yaml") -> Contract:
     """
     document = read(text, origin=origin)
     shape, misshapen = validate(document)
-    desk = Desk(document=document, shape=shape)
+    names = None if features is None else frozenset(features)
+    desk = Desk(document=document, shape=shape, features=names)
     contract = compile_contract(desk)
     if not desk.whole("team"):  # who signs is unknown, not contradictory
         contract = replace(contract, release=None)

@@ -269,9 +269,7 @@ def _evaluate(node: ast.expr, columns: Columns, text: str) -> Any:
             )
         case ast.Name(id=name):
             if name not in columns:
-                raise ExpressionInvalid(
-                    f"there is no column `{name}`", where=text, hint="columns: " + ", ".join(sorted(columns))
-                )
+                raise ExpressionInvalid(f"there is no column `{name}`", where=text, hint=_offered(columns))
             return columns[name]
         case ast.Call(func=ast.Name(id=name), args=arguments):
             return FUNCTIONS[name][1](*(np.atleast_1d(_evaluate(one, columns, text)) for one in arguments))
@@ -302,6 +300,12 @@ def _evaluate(node: ast.expr, columns: Columns, text: str) -> Any:
         case ast.Compare():
             return _compare_all(node, columns, text)
     raise ExpressionInvalid(f"`{ast.unparse(node)}` cannot stand here", where=text)
+
+
+def _offered(columns: Columns) -> str:
+    """The columns that may be meant; names that begin with `_` are kept for bookkeeping."""
+    names = sorted(name for name in columns if not name.startswith("_"))
+    return "columns: " + ", ".join(names) if names else "no column can be read here"
 
 
 def _compare_all(node: ast.Compare, columns: Columns, text: str) -> Any:

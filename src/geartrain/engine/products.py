@@ -13,8 +13,8 @@ from geartrain.contract.parsing import parse
 from geartrain.domain.contract import Contract
 from geartrain.domain.digest import digest_bytes
 from geartrain.domain.features import FeatureSet
-from geartrain.errors import ContractUnreadable, FeatureInvalid, ProductCodeBroken
-from geartrain.features.checking import check_features, default_features
+from geartrain.errors import ContractInvalid, ContractUnreadable, FeatureInvalid, ProductCodeBroken
+from geartrain.features.checking import MISSING, check_features, default_features
 from geartrain.training.recipe import Recipe, default_recipe
 
 T = TypeVar("T")
@@ -63,6 +63,30 @@ def read_contract(path: Path) -> tuple[str, Contract]:
             "the contract cannot be read as text", where=str(file), found=str(error), hint="save it as UTF-8"
         ) from error
     return text, parse(text, origin=file.name)
+
+
+def check_contract(path: Path) -> Contract:
+    """The contract at *path*, once every name in it is a listed column or a feature.
+
+    Columns need not all be listed, so a product runs with others too; but a name that is
+    found nowhere is more often misspelled than meant.
+
+    Raises:
+        ContractUnreadable: There is no file, or it is not text.
+        ContractInvalid: With every problem and its place.
+        ProductCodeBroken: `features.py`, where a name must come from, cannot be imported.
+    """
+    text, contract = read_contract(path)
+    file = path / CONTRACT_FILE if path.is_dir() else path
+    try:
+        parse(text, origin=file.name, features=())
+    except ContractInvalid:
+        features = _declared(file.with_name(FEATURES_FILE), "features", FeatureSet)
+        if features is None:
+            raise
+        names = [name for one in features.features for name in (one.name, one.name + MISSING)]
+        parse(text, origin=file.name, features=names)
+    return contract
 
 
 def load_product(folder: Path) -> Product:
