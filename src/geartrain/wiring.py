@@ -113,7 +113,7 @@ def open_workspace(settings: Settings, *, create: bool = True) -> Workspace:
             raise WorkspaceMissing(
                 "there is no workspace here",
                 where=str(root),
-                hint="`geartrain new NAME` or `geartrain ingest` makes one; `--workspace` points at another",
+                hint="`geartrain ingest FILE` makes one; `--workspace` points at another",
             )
         root.mkdir(parents=True, exist_ok=True)
         (root / ".gitignore").write_text("*\n", encoding="utf-8")

@@ -105,8 +105,10 @@ def test_an_unknown_source(tiny: Path, shell: Shell) -> None:
 
 @pytest.mark.parametrize("verb", ["train", "compress", "evaluate", "feasibility", "monitor", "retrain"])
 def test_a_missing_workspace(verb: str, tiny: Path, shell: Shell) -> None:
-    """A command that needs rows does not make an empty workspace."""
-    _says(shell(tiny, verb), 2, "workspace.missing")
+    """A command that needs rows does not make an empty workspace, and names the one command that does."""
+    said = shell(tiny, verb)
+    _says(said, 2, "workspace.missing", "`geartrain ingest FILE` makes one")
+    assert "geartrain new" not in said.err
     assert not (tiny / ".geartrain").exists()
 
 
