@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 from tests.cli.conftest import Shell
+
+from geartrain.engine.products import load_product
+from geartrain.features.offline import point_in_time
+from geartrain.testing.ledger import NOON
 
 
 def test_a_product_without_data_has_a_contract_that_reads(tmp_path: Path, shell: Shell) -> None:
@@ -55,3 +60,32 @@ def test_an_unknown_example_names_those_that_are_there(tmp_path: Path, shell: Sh
 
     assert said.code == 2
     assert "tumour-triage" in said.err
+
+
+def test_free_text_alone_begins_with_counts_over_it(tmp_path: Path, shell: Shell) -> None:
+    """Where the only other column is free text, the folder has functions over it, and they compute."""
+    lines = [
+        f'{("buy", "see")[n % 2]},"Hello number {n} this is a longer message of WORDS, see www.x.org or more"'
+        for n in range(60)
+    ]
+    (tmp_path / "mail.csv").write_text("\n".join(["kind,message", *lines]) + "\n")
+
+    begun = shell(tmp_path, "new", "mail", "--data", "mail.csv", "--label", "kind")
+    checked = shell(tmp_path / "mail", "contract", "check")
+    taken = shell(tmp_path / "mail", "ingest")
+    product = load_product(tmp_path / "mail")
+    frame = pl.DataFrame(
+        {
+            "row_id": ["a", "b"],
+            "message": ["Ab 12 www.x.org", None],
+            "_event_time": [NOON, NOON],
+            "_arrival_time": [NOON, NOON],
+        }
+    )
+    features = point_in_time(product.features, frame, {"rows": frame}, keys={"rows": "row_id"})
+
+    assert (begun.code, checked.code, taken.code) == (0, 0, 0)
+    assert features.columns == [
+        f"message_{one}" for one in ("characters", "words", "digits", "capitals", "links")
+    ]
+    assert features.rows() == [(15.0, 3.0, 2.0, 1.0, 1.0), (None,) * 5]

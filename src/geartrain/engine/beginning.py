@@ -16,7 +16,7 @@ from geartrain.domain.contract import Contract, FieldType
 from geartrain.domain.features import FeatureSet, FeatureType, RequestFeature
 from geartrain.domain.task import Task
 from geartrain.engine.products import CONTRACT_FILE, FEATURES_FILE, MODEL_FILE
-from geartrain.errors import ColumnMissing, SettingInvalid
+from geartrain.errors import ColumnMissing, FeatureInvalid, SettingInvalid
 from geartrain.features.checking import default_features
 from geartrain.training.recipe import Choice, Dimension, Integer, Recipe, default_recipe
 
@@ -89,7 +89,7 @@ def from_rows(
     contract = parse(text, origin=CONTRACT_FILE)
     return {
         CONTRACT_FILE: text,
-        FEATURES_FILE: features_text(default_features(contract)),
+        FEATURES_FILE: _first_features(contract),
         MODEL_FILE: model_text(default_recipe(contract.decision.task, rows), contract.decision.task),
         README_FILE: readme_text(contract, data),
     }
@@ -137,6 +137,75 @@ def features_text(features: FeatureSet) -> str:
             said.append("missing_is_signal=True")
         lines.append(f"    request({', '.join(said)}),")
     return "\n".join([*lines, ")", ""])
+
+
+def _first_features(contract: Contract) -> str:
+    """`features.py` with the default features, or with counts over free text where there is nothing else.
+
+    Raises:
+        FeatureInvalid: No column may be a feature, and none is free text.
+    """
+    try:
+        return features_text(default_features(contract))
+    except FeatureInvalid:
+        fields = contract.data.decisions.fields if contract.data is not None else ()
+        texts = [one.name for one in fields if one.type is FieldType.TEXT and one.feature]
+        if not texts:
+            raise
+        return _TEXT_FEATURES + _text_lines(texts)
+
+
+def _text_lines(columns: list[str]) -> str:
+    """A line for each count over each of the *columns*."""
+    lines = ["features = feature_set("]
+    for column in columns:
+        place = _text(column)
+        lines += [f"    function({_text(f'{column}_{one}')}, {one}, texts=({place},))," for one in _COUNTS]
+    return "\n".join([*lines, ")", ""])
+
+
+_COUNTS = ("characters", "words", "digits", "capitals", "links")
+_TEXT_FEATURES = r'''"""What the model may look at, and why: counts over free text, as a start."""
+
+from __future__ import annotations
+
+from geartrain.features.declaring import feature_set, function
+
+# A function is given one batch of texts and gives back a number for each; a missing text stays missing.
+# Each rests on its own text and on imports of its own. Write those that you know to matter.
+
+
+def characters(batch):
+    import pyarrow.compute as pc
+
+    return pc.cast(pc.utf8_length(batch.column(0)), "float64")
+
+
+def words(batch):
+    import pyarrow.compute as pc
+
+    return pc.cast(pc.count_substring_regex(batch.column(0), r"\S+"), "float64")
+
+
+def digits(batch):
+    import pyarrow.compute as pc
+
+    return pc.cast(pc.count_substring_regex(batch.column(0), r"[0-9]"), "float64")
+
+
+def capitals(batch):
+    import pyarrow.compute as pc
+
+    return pc.cast(pc.count_substring_regex(batch.column(0), r"\p{Lu}"), "float64")
+
+
+def links(batch):
+    import pyarrow.compute as pc
+
+    return pc.cast(pc.count_substring_regex(batch.column(0), r"(?i)https?://|www\."), "float64")
+
+
+'''
 
 
 def model_text(recipe: Recipe, task: Task) -> str:
