@@ -278,6 +278,19 @@ def test_what_is_live_is_not_aborted_and_what_was_is_not_promoted(made) -> None:
     assert go_live(desk, a).do == "roll back to it by its id"
 
 
+def test_the_only_live_release_goes_on_deciding_and_both_refusals_say_so(made) -> None:
+    """Neither refusal sends to the other, and neither says that the fallback rule decides."""
+    desk = opened(made)
+    a = offer(made, desk, "a")
+    go_live(desk, a)
+
+    stopped, returned = abort(desk.state, desk.terms, release=a, reason="x"), back(desk)
+
+    assert stopped.do == returned.do
+    assert "goes on deciding" in stopped.do
+    assert "stop the server" in stopped.do
+
+
 def test_live_at_answers_for_every_time(made) -> None:
     """Before, at, between and after the changes, with who had approved."""
     desk = opened(made)

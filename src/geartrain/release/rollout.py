@@ -27,6 +27,8 @@ from geartrain.release.conditions import (
 )
 from geartrain.release.state import IN_ROLLOUT, ReleaseRecord, ReleaseState
 
+#: What to do about a live release that no other came before.
+_ONLY_ONE = "it goes on deciding until another release is promoted; to stop it at once, stop the server"
 #: Retraining actions that may bring a release into shadow before anybody signed: a shadow acts on nothing.
 _SHADOW_UNSIGNED = (RetrainingAction.SHADOW, RetrainingAction.PROMOTE)
 
@@ -113,7 +115,8 @@ def abort(state: ReleaseState, contract: Contract, *, release: str, reason: str)
     if record.stage is ReleaseStage.ABORTED:
         return Accepted(events=(), notes=("the release was aborted already",))
     if record.stage is ReleaseStage.LIVE:
-        return refuse.because("the release is live", "roll back instead")
+        back = "roll back instead" if _previous(state) is not None else _ONLY_ONE
+        return refuse.because("the release is live", back)
     if record.stage not in (ReleaseStage.PROPOSED, *IN_ROLLOUT):
         return refuse.because(f"the release is {record.stage}", "there is nothing to abort")
     return Accepted(events=(_entering(contract, record, ReleaseStage.ABORTED, 0.0, reason),))
@@ -141,9 +144,7 @@ def roll_back(
         return refuse.because("nothing is live", "promote a release first")
     target = to or _previous(state)
     if target is None:
-        return refuse.because(
-            "there is no earlier release to return to", "abort nothing; the fallback rule still decides"
-        )
+        return refuse.because("there is no earlier release to return to", _ONLY_ONE)
     if target == champion:
         return Accepted(events=(), notes=("this release is live already",))
     reigned = [one for one in state.reigns if one.release == target]
