@@ -18,12 +18,13 @@ from geartrain.data.batches import BATCH, ID, OPEN, REPAIRED, STATE, Known, batc
 from geartrain.data.checks import Surroundings
 from geartrain.data.coercing import number, timestamp
 from geartrain.data.documents import column_of, read_documents
-from geartrain.data.door import REASONS, ROW, check_rows
+from geartrain.data.door import REASONS, ROW, check_rows, door_fields
 from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME, values_of
 from geartrain.domain.contract import FieldType, SourceTerms
 from geartrain.domain.data import Batch
 from geartrain.domain.digest import digest
 from geartrain.domain.expression import Values, parse
+from geartrain.errors import ExpressionInvalid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,10 +78,11 @@ def repair_rows(
     the same rows is the same batch.
 
     Raises:
-        ExpressionInvalid: A repair cannot be read or names an unknown column.
+        ExpressionInvalid: A repair cannot be read, or it reads or sets an unknown column.
         ColumnMissing: A column that the contract requires is in no row.
     """
     frame = read_documents([json.loads(row) for row in quarantined[ROW].to_list()])
+    _refuse_unknown(frame, source, repairs)
     mended = frame.with_columns(
         _mended(frame, column, text, source) for column, text in sorted(repairs.items())
     )
@@ -96,6 +98,20 @@ def repair_rows(
         pl.lit(REPAIRED).alias(STATE),
     )
     return Repaired(batch=prepared.batch, good=prepared.good, marks=marks, reasons=checked.reasons)
+
+
+def _refuse_unknown(frame: pl.DataFrame, source: SourceTerms, repairs: Mapping[str, str]) -> None:
+    """A new column is a slip of the pen where the contract lists the columns that there are."""
+    listed = [terms.name for terms in door_fields(source)]
+    known = list(dict.fromkeys((*listed, *(name for name in frame.columns if not name.startswith("_")))))
+    unknown = [name for name in sorted(repairs) if name not in known]
+    if source.fields and unknown:
+        raise ExpressionInvalid(
+            "a repair sets a column that neither the contract nor a row in quarantine has",
+            where=f"source {source.name}",
+            found=", ".join(unknown),
+            hint="columns: " + ", ".join(known),
+        )
 
 
 def _mended(frame: pl.DataFrame, column: str, text: str, source: SourceTerms) -> pl.Series:
