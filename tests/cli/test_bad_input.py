@@ -67,6 +67,28 @@ def test_wrong_values_wait_in_quarantine_and_can_be_repaired(tiny: Path, shell: 
     assert len(after.document["result"]["sources"]["rows"]) == 2
 
 
+def test_a_repair_of_a_column_that_is_not_there(tiny: Path, shell: Shell) -> None:
+    """A misspelled column is named with those that can be set, and the rows wait as they did."""
+    shell(tiny, "ingest", csv_of(tiny, "rows.csv", "a,many,bad"))
+
+    _says(shell(tiny, "ingest", "repair", "rows", "--set", "agee=30"), 2, "agee", "amount, id, outcome")
+    waiting = shell(tiny, "ingest", "quarantine", "--json").document["result"]["sources"]["rows"]
+    assert len(waiting) == 1
+
+
+def test_a_history_that_is_not_there(tiny: Path, shell: Shell) -> None:
+    """An unknown type is refused with the known ones; a type or product without events is named as such."""
+    shell(tiny, "ingest", csv_of(tiny, "rows.csv", "a,1,bad"))
+
+    unknown = shell(tiny, "ledger", "show", "--type", "Foo")
+    none = shell(tiny, "ledger", "show", "--type", "StageEntered", "--product", "tiny")
+    elsewhere = shell(tiny, "ledger", "show", "--product", "foo")
+
+    assert (unknown.code, "'Foo'" in unknown.err, "BatchIngested" in unknown.err) == (2, True, True)
+    assert (none.code, none.out) == (0, "no events of type StageEntered of the product tiny yet\n")
+    assert (elsewhere.code, elsewhere.out) == (0, "no events of a product 'foo'; products: tiny\n")
+
+
 def test_a_batch_without_one_good_row_is_a_no(tiny: Path, shell: Shell) -> None:
     """Where nothing was accepted the exit code says so, and the rows are kept."""
     file = csv_of(tiny, "rows.csv", "a,many,bad")
@@ -134,12 +156,14 @@ def test_rows_of_one_class_only(tiny: Path, shell: Shell) -> None:
 
 
 def test_stages_out_of_order(tiny: Path, shell: Shell) -> None:
-    """A stage without the one before it names that one."""
+    """Before anything was trained, every later stage names the first one that is missing."""
     csv_of(tiny, "rows.csv", "a,1,bad")
     shell(tiny, "ingest", "rows.csv")
 
-    _says(shell(tiny, "compress"), 2, "geartrain train")
-    _says(shell(tiny, "evaluate"), 2, "geartrain compress")
+    for verb in ("compress", "evaluate"):
+        said = shell(tiny, verb)
+        _says(said, 2, "`train` has not been run", "run `geartrain train` first")
+        assert "the stage before it" not in said.err
 
 
 def test_a_second_process_has_to_wait(tiny: Path, shell: Shell) -> None:

@@ -43,15 +43,17 @@ def latest_run(root: Path, product: str, stage: str) -> Document:
     Raises:
         ReleaseRefused: There was none, or an earlier stage has been run since.
     """
-    found: Document | None = _read(root, product)["stages"].get(stage)
-    if found is None:
-        raise ReleaseRefused(
-            f"there is nothing to go on with: `{_COMMAND[stage]}` has not been run"
-            " since the last run of the stage before it",
-            where=f"product {product}",
-            hint=f"run `geartrain {_COMMAND[stage]}` first",
-        )
-    return found
+    stages: dict[str, Document] = _read(root, product)["stages"]
+    if stage in stages:
+        return stages[stage]
+    upto = _ORDER[: _ORDER.index(stage) + 1]
+    first = next(one for one in upto if one not in stages)
+    since = "" if first == _ORDER[0] else " since the last run of the stage before it"
+    raise ReleaseRefused(
+        f"there is nothing to go on with: `{_COMMAND[first]}` has not been run{since}",
+        where=f"product {product}",
+        hint=f"run `geartrain {_COMMAND[first]}` first",
+    )
 
 
 def run_of_release(root: Path, product: str, release: str) -> Document | None:
