@@ -12,9 +12,11 @@ import pytest
 from tests.cli.conftest import CONTRACT, Shell
 
 from geartrain.domain.clause import Stage
+from geartrain.domain.events import Refused
 from geartrain.engine.products import load_product
 from geartrain.engine.releasing import releases
 from geartrain.engine.review_queue import Why, review_queue
+from geartrain.engine.telling import told_event
 from geartrain.wiring import Settings, open_workspace
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -187,9 +189,29 @@ def test_the_cost_of_decisions_is_known_when_their_labels_are(live: tuple[Path, 
     asked = shell(home, "retrain", "--force", "--as", "dan", "--trials", "1", "--now", now, "--json")
     assert asked.document["result"]["retrained"] is True
     assert asked.document["result"]["release"] != release
+    assert asked.document["result"]["reason"] == "dan asked for it"
     soon = shell(home, "retrain", "--force", "--as", "dan", "--now", now, "--json")
     assert soon.code == 1
     assert "cooling down" in " ".join(soon.document["result"]["refused"])
+
+
+def test_what_cannot_be_answered_about_releases_is_told_with_its_reason(
+    live: tuple[Path, str], shell: Shell
+) -> None:
+    """A waiver without an end, a time that has not come, a folder that is no bundle; a refusal about nothing has no gap."""
+    home, _ = live
+    now = (START + timedelta(hours=841)).isoformat()
+    waived = ("--clause", "success.expected_cost", "--role", "product", "--as", "ann", "--reason", "x")
+
+    endless = shell(home, "release", "waive", *waived, "--until", "1 month", "--now", now)
+    future = shell(home, "release", "live-at", "2099-01-01", "--now", now)
+    bundle = shell(home, "release", "verify", ".")
+
+    assert (endless.code, "--until '1 month'" in endless.err, "`90 days`" in endless.err) == (2, True, True)
+    assert (future.code, "2099-01-01 00:00 UTC has not come yet" in future.err) == (2, True)
+    assert (bundle.code, "this is no bundle" in bundle.err) == (2, True)
+    refused = Refused(product="tiny", what="roll back", subject="", reason="nothing is live")
+    assert told_event(refused) == "refused to roll back: nothing is live"
 
 
 def test_labels_that_stop_are_an_alarm(live: tuple[Path, str], shell: Shell) -> None:

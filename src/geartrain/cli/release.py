@@ -165,8 +165,7 @@ def waive(
 
     product, space, moment = loaded(folder), opened(workspace), moment_of(now)
     name = resolved(releasing.releases(space, product.name), release_name)
-    days = _DAYS.fullmatch(until.strip())
-    ends = moment + timedelta(days=int(days[1])) if days else Moment().convert(until, None, None)
+    ends = _end_of(until, moment)
     answer = releasing.waive(
         space,
         product.contract,
@@ -273,9 +272,18 @@ def verify(
     bundle: Path, signature: Path | None, model_key: Path | None, identity: str, issuer: str
 ) -> Answer:
     """Check a bundle folder byte for byte: checksums, signature, nothing missing, nothing extra."""
+    from geartrain.errors import BundleTampered
     from geartrain.release.bundle import verify as verified
+    from geartrain.release.bundle_nouns import ABOUT
     from geartrain.release.directory import read_directory
 
+    if not any((bundle / name).exists() for name in ABOUT):
+        raise BundleTampered(
+            "this is no bundle",
+            where=str(bundle),
+            found=f"a folder without {', '.join(ABOUT)}",
+            hint="name the folder that `geartrain release export` wrote",
+        )
     result = verified(read_directory(bundle))
     text = f"the bundle is, byte for byte, release {result.release.id}\nsigned with key {result.public_key}"
     if signature is not None:
@@ -380,6 +388,18 @@ def export(
         text=f"{len(files)} files in {target}; `geartrain release verify {target}` checks them"
         + ("" if signature is None else f"\nthe model signature is {signature}"),
     )
+
+
+def _end_of(until: str, now: datetime) -> datetime:
+    """When a waiver ends that was said as a time or as so many days from *now*."""
+    days = _DAYS.fullmatch(until.strip())
+    try:
+        return now + timedelta(days=int(days[1])) if days else Moment().convert(until, None, None)
+    except (click.BadParameter, OverflowError) as error:
+        raise click.UsageError(
+            f"--until {until!r} is neither a time nor a number of days;"
+            " try 2026-03-01, 2026-03-01T12:00:00+01:00 or `90 days`"
+        ) from error
 
 
 def _signer(model_key: Path | None, *, identity: str, issuer: str) -> Signer:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from geartrain.cli.answer import Answer, answering
-from geartrain.cli.options import Moment, loaded, opened, product_option, workspace_option
+from geartrain.cli.options import (
+    Moment,
+    loaded,
+    moment_of,
+    now_option,
+    opened,
+    product_option,
+    workspace_option,
+)
 
 if TYPE_CHECKING:
     from geartrain.release.state import ReleaseState
@@ -49,13 +57,19 @@ def history(workspace: Path | None, folder: Path, release_name: str) -> Answer:
 @workspace_option
 @product_option
 @click.argument("time", type=Moment())
+@now_option
 @answering
-def live_at(workspace: Path | None, folder: Path, time: datetime) -> Answer:
+def live_at(workspace: Path | None, folder: Path, time: datetime, now: datetime | None) -> Answer:
     """What was live at TIME, since when, and who had approved it."""
     from geartrain.engine.releasing import releases
     from geartrain.release.state import live_at as asked
 
-    product = loaded(folder)
+    product, moment = loaded(folder), moment_of(now)
+    if time > moment:
+        raise click.UsageError(
+            f"{time:%Y-%m-%d %H:%M} UTC has not come yet: it is {moment:%Y-%m-%d %H:%M} UTC;"
+            " what will be live then, nobody knows"
+        )
     answer = asked(releases(opened(workspace), product.name), time)
     if answer.release is None or answer.since is None:
         text = f"nothing was live at {time:%Y-%m-%d %H:%M} UTC; the fallback rule decided"

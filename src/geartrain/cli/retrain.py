@@ -64,7 +64,7 @@ def retrain(
     from geartrain.engine.runs import begun_run
     from geartrain.engine.settling import may_go_back, settle
     from geartrain.retraining.course import next_move
-    from geartrain.retraining.policy import Refusal, Trigger
+    from geartrain.retraining.policy import Occasion, Refusal, Trigger
 
     product, space, moment = loaded(folder), opened(workspace), moment_of(now)
     begin(space, product, now=moment)
@@ -100,7 +100,8 @@ def retrain(
                     trials=trials,
                 )
 
-            reason = f"{move.occasion}: {move.reason}"
+            asked = move.occasion is Occasion.PERSON
+            reason = move.reason if asked else f"{move.occasion}: {move.reason}"
             return _retrained(workspace, space, product, ordering, course.champion or "", reason, now=moment)
         case _:
             return _settled(settle(space, product, course, move, now=moment))

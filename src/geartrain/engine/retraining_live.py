@@ -28,7 +28,7 @@ from geartrain.engine.workspace import Workspace
 from geartrain.errors import SnapshotEmpty
 from geartrain.release.answers import Answer
 from geartrain.release.conditions import next_step, stage_of
-from geartrain.retraining.policy import ALARMS, Facts, Refusal, Trigger, should_retrain
+from geartrain.retraining.policy import ALARMS, ASKED, Facts, Refusal, Trigger, should_retrain
 from geartrain.retraining.window import Incumbent, Window
 
 #: How far back arrivals count for the share in quarantine where the contract names no window.
@@ -253,7 +253,7 @@ def _window(
 
 def _asked_by(person: str) -> Signal:
     return Signal(
-        kind="asked",
+        kind=ASKED,
         about="retraining",
         measure="",
         size=0.0,

@@ -162,7 +162,8 @@ def _of_release(
         case ev.RolledBack():
             return f"rolled back from {short(event.release)} to {short(event.to)}: {event.reason}"
         case ev.Refused():
-            return f"refused to {event.what} {short(event.subject)}: {event.reason}"
+            about = f" {short(event.subject)}" if event.subject else ""
+            return f"refused to {event.what}{about}: {event.reason}"
         case _:
             assert_never(event)
 

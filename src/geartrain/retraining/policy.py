@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 DATA_CAUSES = (Cause.FEED, Cause.COLUMN, Cause.LABEL_FEED)
 #: Kinds of signals that ask for a retraining by themselves.
 ALARMS = frozenset({"cost", "cost-trigger"})
+#: The kind of what stands in for a signal where a person asks and nothing has rung.
+ASKED = "asked"
 #: Standard errors that are taken off a gap before it counts: nine in ten such gaps are really larger.
 CAUTION = 1.2816
 #: Labels that a gap needs.
@@ -37,6 +39,7 @@ class Occasion(StrEnum):
     ALARM = "alarm"
     COST = "cost"
     SCHEDULE = "schedule"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +132,8 @@ def should_retrain(terms: RetrainingTerms, facts: Facts, now: datetime) -> Trigg
 
 def _asked(terms: RetrainingTerms, facts: Facts, now: datetime) -> Trigger | None:
     if terms.on_alarm and facts.alarm is not None:
-        return Trigger(occasion=Occasion.ALARM, reason=facts.alarm.message, since=facts.alarm.since)
+        occasion = Occasion.PERSON if facts.alarm.kind == ASKED else Occasion.ALARM
+        return Trigger(occasion=occasion, reason=facts.alarm.message, since=facts.alarm.since)
     due = _due(terms, facts)
     if terms.refit_cost is not None and facts.gap is not None:
         slot, when = next_slot(terms, due, now)
