@@ -19,6 +19,8 @@ Rows = NDArray[np.int64]
 #: A column that nobody declared is read as text where its values are so long and so various.
 FEWEST_WORDS = 3.0
 FEWEST_DIFFERENT = 0.3
+#: So many rows are put together from shuffled columns at least, to say what meets by chance.
+FEWEST_SHUFFLED = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,15 +50,46 @@ def repeated_rows(columns: Columns, *, judged: Rows, known: Rows) -> Copies:
     for row in known[::-1]:
         place[coded[row].tobytes()] = int(row)
     met = np.array([place.get(coded[row].tobytes(), -1) for row in judged], dtype=np.int64)
-    collision = 1.0
-    for column in coded.T:
-        collision *= float(((np.bincount(column) / len(column)) ** 2).sum())
-    chance = len(judged) * -np.expm1(len(known) * np.log1p(-min(collision, 1 - 1e-12)))
     found = int((met >= 0).sum())
     note = f"{found:,} of {len(judged):,} judged rows equal one that was learned from, label and all"
     if found:
+        chance = meeting_by_chance(coded[np.concatenate([judged, known])], judged=len(judged))
         note += f"; by chance about {chance:,.1f}"
     return Copies(judged=judged[met >= 0], known=met[met >= 0], measurement=_share(met, judged, note))
+
+
+def meeting_by_chance(coded: Rows, *, judged: int) -> float:
+    """How many judged rows would equal a known one if the columns had nothing to do with each other.
+
+    That is: if each column were shuffled by itself. A judged row whose value in column j stands in n_j of
+    the n rows shares it with n_j - 1 of the n - 1 others, so that one known row equals it with
+    the chance q = prod_j (n_j - 1)/(n - 1). Over all rows the mean of q is prod_j sum_i n_i (n_i - 1)/(n (n - 1)):
+    columns without a repeated value meet never. What counts is not the mean of q but
+    the chance of at least one equal row, and that depends on the row: where one value is frequent,
+    the pairs are many and meet at few rows. With m the least of all n_j - 1 and of the k known rows, each
+    of those m others is equal and known with the chance r = q k/m, and none is with (1 - r)^m. The
+    expected number is the mean of 1 - (1 - r)^m over rows of shuffled columns, times the judged rows.
+    It is exact for one column where its values stand at most twice, or all other rows are known.
+
+    Args:
+        coded: Values as 0, 1, ... of the judged and the known rows, shape (n, d).
+        judged: How many of the rows are judged.
+
+    >>> meeting_by_chance(np.array([[0], [0], [1], [2]]), judged=1)
+    0.5
+    """
+    rows, known = len(coded), len(coded) - judged
+    if not judged or not known:
+        return 0.0
+    others = np.column_stack([np.bincount(column)[column] - 1 for column in coded.T])
+    chance = np.random.default_rng(0)
+    means = []
+    for _ in range(max(1, FEWEST_SHUFFLED // rows)):
+        drawn = np.column_stack([chance.permuted(others, axis=0), np.full(rows, known)])
+        least = drawn.min(axis=1)
+        equal = np.sort(drawn, axis=1)[:, 1:] / (rows - 1)
+        means.append(float((1 - (1 - equal.prod(axis=1)) ** least).mean()))
+    return judged * float(np.mean(means))
 
 
 def nearly_repeated_rows(
