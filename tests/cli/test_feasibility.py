@@ -70,7 +70,7 @@ def test_ricci_is_too_little_data_and_a_leak(tmp_path: Path, shell: Shell) -> No
     assert found["success.expected_cost"]["verdict"] == "unknown"
     assert "`Combine` gives the label away" in found["success.expected_cost"]["reason"]
     topics = {one["topic"]: one["text"] for one in result["statements"]}
-    assert "too few to prove 2 of 4 promises" in " ".join(
+    assert "too few to prove 2 of 7 promises" in " ".join(
         one["text"] for one in result["statements"] if one["topic"] == "the rows"
     )
     assert topics["too good to be true"].startswith("`Combine` alone is right")
@@ -165,7 +165,21 @@ def test_a_constant_feature(tiny: Path, shell: Shell) -> None:
     code, text = _asked(tiny, shell, *(_row(place, amount="7") for place in range(60)))
     assert code == 1
     assert "feature `amount` has the same value in every row and can tell nothing" in text
+    assert "cannot integrity.duplicates these rows and definitions break it" in text
     assert "cannot success.expected_cost not by a quick model with these rows" in text
+
+
+@pytest.mark.parametrize("count", [15, 60], ids=["too few to train on", "enough"])
+def test_a_feature_that_reads_what_is_known_later(tiny: Path, shell: Shell, count: int) -> None:
+    """The contract says that `amount` is known 3 days later: no model mends that, and nobody is asked when it is."""
+    said = CONTRACT.replace("amount: {type: number", 'amount: {known_after: "3 days", type: number')
+    assert said != CONTRACT
+    (tiny / "product.yaml").write_text(said)
+    code, text = _asked(tiny, shell, *(_row(place) for place in range(count)))
+    assert code == 1
+    assert "cannot integrity.availability these rows and definitions break it" in text
+    assert "`amount` reads `amount`, known 3 days later" in text
+    assert "Say `known_after`" not in text
 
 
 def test_fewer_than_twenty_rows(tiny: Path, shell: Shell) -> None:

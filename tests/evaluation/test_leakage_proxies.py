@@ -42,6 +42,39 @@ def test_the_length_of_the_call_is_found():
     assert "is it known when the decision is made?" in found.sentence
 
 
+@pytest.fixture(scope="module")
+def stamp():
+    """A function that finds the column which outweighs few rows of causes that say nothing."""
+
+    def found(**said):
+        columns, _, chance = world(rows=150, strength=0.0, others=12)
+        truth = chance.integers(0, 2, 150)
+        columns["stamp"] = truth + chance.normal(size=150) * 0.6
+        (one,) = leaks(columns, truth, **said)
+        return one
+
+    return found
+
+
+def test_no_more_than_all_is_lost(stamp):
+    """Without it the others, which say nothing, err worse than a guess: not 120 % is lost, but all of it."""
+    found = stamp()
+
+    assert (found.column, found.is_answer) == ("stamp", False)
+    assert found.lost.value > 1
+    assert "all that the columns know is lost, and the others alone say less than a guess" in found.sentence
+    assert "%" not in found.sentence
+
+
+def test_nobody_is_asked_for_what_the_contract_says(stamp):
+    """A column of which it is said that it is known later is to be taken out; nobody is asked when it is known."""
+    found = stamp(late=("stamp",))
+
+    assert found.sentence.endswith("The contract says that it is known only after the decision: take it out")
+    assert "Say `known_after`" not in found.sentence
+    assert "Say `known_after` at the column" in stamp().sentence
+
+
 @absent
 def test_the_rule_itself_is_found():
     """Ricci v. DeStefano: who was promoted follows from `Combine`; 118 rows suffice to see that."""

@@ -6,6 +6,7 @@ from scipy import stats
 
 from geartrain.domain.finding import Measurement
 from geartrain.evaluation.cost_metrics import unseen_cost
+from geartrain.evaluation.evidence import Unmeasured
 from geartrain.evaluation.feasibility import feasibility
 from geartrain.evaluation.leakage_proxies import Leak
 from geartrain.evaluation.outlook import curve_of, least_costs, outlook
@@ -169,12 +170,27 @@ def test_what_a_leak_keeps_is_not_kept(build, quick):
 
 
 def test_the_clause_of_leaks_itself(build, quick):
-    """Integrity's one early clause is broken by a leak, kept without, and unknown where nobody asked."""
+    """The clause about columns that tell is broken by a leak, kept without, and unknown where nobody asked."""
     clause = build.clause("integrity.target_proxy", "columns_that_tell", at_most=0)
     alone = Measurement(value=1.0, low=0.99, high=1.0)
     leak = Leak(column="stamp", alone=alone, is_answer=True, lost=None, sentence="`stamp` is the answer")
     verdicts = [asked(build, quick, clause, leaks=each)[0].verdict for each in ((leak,), (), None)]
     assert verdicts == [Verdict.CANNOT, Verdict.CAN, Verdict.UNKNOWN]
+
+
+def test_integrity_that_needs_no_model(build, quick):
+    """What rows and definitions break cannot be kept, what they keep can, and what nobody looked at is unknown."""
+    clause = build.clause("integrity.duplicates", "repeated_rows", at_most=0.01)
+    seen = [
+        Measurement.exact(0.05, rows=100, note="5 of 100 judged rows equal one that was learned from"),
+        Measurement.exact(0.0, rows=100, note="0 of 100 judged rows equal one that was learned from"),
+        Unmeasured(reason="too few rows"),
+    ]
+    found = [asked(build, quick, clause, integrity=((clause.path, one),))[0] for one in seen]
+    assert [one.verdict for one in found] == [Verdict.CANNOT, Verdict.CAN, Verdict.UNKNOWN]
+    assert "5 of 100 judged rows" in found[0].reason
+    assert found[2].reason == "too few rows"
+    assert asked(build, quick, clause)[0].reason == "it was not looked at"
 
 
 def test_sealed_rows_have_to_be_enough_too(build, quick):

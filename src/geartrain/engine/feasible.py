@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from geartrain.compression.export import to_onnx
 from geartrain.compression.measuring import measure
 from geartrain.contract.contradicting import contradictions
-from geartrain.domain.columns import columns_of
 from geartrain.domain.contract import Contract
 from geartrain.domain.events import SnapshotTaken
 from geartrain.domain.model import Speed
@@ -25,6 +24,7 @@ from geartrain.domain.rule import rule_of
 from geartrain.engine.bench import Bench, Builder, Document, bench_of
 from geartrain.engine.feed_history import feed_history
 from geartrain.engine.growing import grow, margins
+from geartrain.engine.leaking import exhibit_of
 from geartrain.engine.oddities import oddities, quarantined
 from geartrain.engine.products import Product
 from geartrain.engine.rows import Rows, classes_of, data_of, frame_bytes, take_rows, truth_of
@@ -41,8 +41,10 @@ from geartrain.engine.trying import (
 )
 from geartrain.engine.workspace import Workspace
 from geartrain.errors import ColumnMissing, TrainingImpossible
+from geartrain.evaluation.evidence import Measured
 from geartrain.evaluation.feasibility import feasibility, trivial_costs
-from geartrain.evaluation.leakage_proxies import Leak, enough, leaks
+from geartrain.evaluation.leakage import measured, read_too_late, telling
+from geartrain.evaluation.leakage_proxies import enough
 from geartrain.evaluation.prospect import Facts, Feasibility, QuickLook
 from geartrain.stats.label_noise import Agreement, agreement, confident_noise
 from geartrain.training.fitting import fit
@@ -52,6 +54,8 @@ from geartrain.training.recipe import Recipe, simplest_model
 TIMED = 500
 #: Shuffles of the labels: enough for p = 0.05, and no more than a coffee takes.
 SHUFFLES = 19
+#: Promises about copies: the rows are there, and no model has to be.
+COPIES = ("integrity.duplicates", "integrity.near_duplicates")
 
 
 def examine(
@@ -88,7 +92,12 @@ def examine(
     }
     builder = Builder(workspace=workspace, product=product, clock_ns=clock_ns)
     bench, look = _looked(builder, document, shuffles=shuffles)
-    look = replace(look, twice=twice, feeds=feed_history(workspace, contract, now=now))
+    look = replace(
+        look,
+        twice=twice,
+        integrity=_integrity(builder, bench, document),
+        feeds=feed_history(workspace, contract, now=now),
+    )
     return feasibility(
         contract,
         facts=_facts(builder, rows, classes, truth, bench, seed=seed),
@@ -161,22 +170,26 @@ def _looked(builder: Builder, document: Document, *, shuffles: int) -> tuple[Ben
         nearest=neighbours(ground),
         noise=noise,
         margins=margins(ground, boosted, better, curve),
-        leaks=_leaks(ground) if enough(truth) else None,
+        leaks=telling(exhibit_of(builder, bench, document), builder.contract.clause("integrity.target_proxy"))
+        if enough(truth)
+        else None,
         floor=floor,
     )
 
 
-def _leaks(ground: Ground) -> tuple[Leak, ...]:
-    bench, contract = ground.bench, ground.builder.contract
-    clause = contract.clause("integrity.target_proxy")
-    accepted = clause.parameter("accept", ()) if clause else ()
-    free = bench.rows.take(bench.split.search)
-    return leaks(
-        columns_of(free.features),
-        ground.examples.truth,
-        accepted=[str(one) for one in accepted] if isinstance(accepted, tuple) else [str(accepted)],
-        seed=ground.seed,
-    )
+def _integrity(builder: Builder, bench: Bench | None, document: Document) -> tuple[tuple[str, Measured], ...]:
+    """What contract, definitions and the pools that a build would use already say about integrity.
+
+    A column that is known too late is one without any row; copies are counted where the rows could be shared out.
+    """
+    found: list[tuple[str, Measured]] = []
+    exhibit = None if bench is None else exhibit_of(builder, bench, document)
+    for clause in builder.contract.clauses:
+        if clause.path == "integrity.availability":
+            found.append((clause.path, read_too_late(builder.contract, builder.product.features)))
+        elif clause.path in COPIES and exhibit is not None:
+            found.append((clause.path, measured(exhibit, clause)))
+    return tuple(found)
 
 
 def _floor(ground: Ground) -> Speed:

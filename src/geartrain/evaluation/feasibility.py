@@ -37,8 +37,9 @@ from geartrain.stats.deciding import Indices, realised_cost
 from geartrain.stats.intervals import Labels, ratio
 
 SECTIONS = ("success", "fairness", "plausibility", "budget", "data")
-#: The one clause of integrity that can be answered before there is a model.
 TELLING = "columns_that_tell"
+#: The clauses of integrity that can be answered before there is a model.
+BEFOREHAND = (TELLING, "columns_known_too_late", "repeated_rows", "nearly_repeated_rows")
 
 
 def feasibility(
@@ -61,7 +62,7 @@ def feasibility(
     look = look or QuickLook(why_not="no quick model was fitted")
     findings, prospects = [], []
     for clause in contract.clauses:
-        if clause.section not in SECTIONS and clause.metric != TELLING:
+        if clause.section not in SECTIONS and clause.metric not in BEFOREHAND:
             continue
         finding, prospect = _asked(contract, clause, facts, look, now)
         clash = next((one for one in contradictions if f"{one.path}.".startswith(f"{clause.path}.")), None)
@@ -103,8 +104,10 @@ def _asked(
     contract: Contract, clause: Clause, facts: Facts, look: QuickLook, now: datetime
 ) -> tuple[Finding, Prospect]:
     match clause.section:
-        case "integrity":
+        case "integrity" if clause.metric == TELLING:
             return _leaking(clause, look, now)
+        case "integrity":
+            return _apart(clause, look, now)
         case "budget":
             return _budget(contract, clause, look.floor, now)
         case "data":
@@ -272,6 +275,18 @@ def _leaking(clause: Clause, look: QuickLook, now: datetime) -> tuple[Finding, P
         return finding, Prospect(clause=clause.path, verdict=Verdict.CAN, reason=why)
     named = ", ".join(f"`{one.column}`" for one in look.leaks)
     return finding, _cannot(clause, f"too good to be true, as told above: {named}")
+
+
+def _apart(clause: Clause, look: QuickLook, now: datetime) -> tuple[Finding, Prospect]:
+    """A promise about the distance of what is learned from what judges, which no model can mend."""
+    seen = dict(look.integrity).get(clause.path, Unmeasured(reason=look.why_not or "it was not looked at"))
+    finding = finding_of(clause, seen, stage=Stage.FEASIBILITY, now=now)
+    if isinstance(seen, Unmeasured):
+        return finding, Prospect(clause=clause.path, verdict=Verdict.UNKNOWN, reason=seen.reason)
+    if finding.status is Status.KEPT:
+        reason = seen.note or "nothing was found that breaks it"
+        return finding, Prospect(clause=clause.path, verdict=Verdict.CAN, reason=reason)
+    return finding, _cannot(clause, f"these rows and definitions break it, whatever model comes: {seen.note}")
 
 
 def _feed(clause: Clause, look: QuickLook, now: datetime) -> tuple[Finding, Prospect]:

@@ -30,7 +30,7 @@ from geartrain.evaluation.leakage_pools import (
     learned_too_early,
     rows_told_apart,
 )
-from geartrain.evaluation.leakage_proxies import enough, leaks
+from geartrain.evaluation.leakage_proxies import Leak, enough, leaks
 from geartrain.evaluation.model_view import reads
 
 Rows = NDArray[np.int64]
@@ -187,20 +187,14 @@ def _time(exhibit: Exhibit, clause: Clause) -> Measured:
 
 def _availability(exhibit: Exhibit, clause: Clause) -> Measured:
     del clause
-    return columns_known_too_late(_reads(exhibit), _known_after(exhibit))
+    return read_too_late(exhibit.contract, exhibit.definitions)
 
 
 def _target_proxy(exhibit: Exhibit, clause: Clause) -> Measured:
     truth = exhibit.truth[exhibit.search]
     if not enough(truth):
         return Unmeasured(reason="fewer than 10 rows to learn from are of a second class")
-    found = leaks(
-        {name: values[exhibit.search] for name, values in exhibit.features.items()},
-        truth,
-        accepted=_covering(exhibit, _accepted(clause)),
-        available=settled(exhibit),
-        seed=exhibit.seed,
-    )
+    found = telling(exhibit, clause)
     note = "; ".join(one.sentence for one in found)
     return Measurement.exact(
         float(len(found)), rows=len(exhibit.search), method="each column alone and left out", note=note
@@ -232,14 +226,31 @@ CHECKS: Mapping[str, Callable[[Exhibit, Clause], Measured]] = {
 }
 
 
+def telling(exhibit: Exhibit, clause: Clause | None) -> tuple[Leak, ...]:
+    """The features that give the truth away on the rows that were learned from, but for those that *clause* accepts."""
+    return leaks(
+        {name: values[exhibit.search] for name, values in exhibit.features.items()},
+        exhibit.truth[exhibit.search],
+        accepted=_covering(exhibit, _accepted(clause)) if clause else (),
+        available=settled(exhibit),
+        late=_late(exhibit.contract, exhibit.definitions),
+        seed=exhibit.seed,
+    )
+
+
+def read_too_late(contract: Contract, definitions: FeatureSet) -> Measurement:
+    """How many features read what the contract says is known only after the decision; asks no row."""
+    return columns_known_too_late(_reads(definitions), _known_after(contract))
+
+
 def settled(exhibit: Exhibit) -> tuple[str, ...]:
     """The features of which it is settled that they are known when the decision is made.
 
     Those made of windows over past events: the two clocks see to it. And those that read only
     columns of which the contract says `known_after: 0 days`.
     """
-    known = _known_after(exhibit)
-    said = _reads(exhibit)
+    known = _known_after(exhibit.contract)
+    said = _reads(exhibit.definitions)
     return tuple(
         one.name
         for one in exhibit.definitions.features
@@ -248,14 +259,24 @@ def settled(exhibit: Exhibit) -> tuple[str, ...]:
     )
 
 
-def _reads(exhibit: Exhibit) -> dict[str, tuple[str, ...]]:
-    return {one.name: reads(one) for one in exhibit.definitions.features if isinstance(one, RequestFeature)}
+def _reads(definitions: FeatureSet) -> dict[str, tuple[str, ...]]:
+    return {one.name: reads(one) for one in definitions.features if isinstance(one, RequestFeature)}
 
 
-def _known_after(exhibit: Exhibit) -> dict[str, float]:
-    if exhibit.contract.data is None:
+def _late(contract: Contract, definitions: FeatureSet) -> tuple[str, ...]:
+    """The features that read a column of which the contract says that it is known only later."""
+    known = _known_after(contract)
+    return tuple(
+        name
+        for name, columns in _reads(definitions).items()
+        if any(known.get(column, 0.0) > 0 for column in columns)
+    )
+
+
+def _known_after(contract: Contract) -> dict[str, float]:
+    if contract.data is None:
         return {}
-    fields = exhibit.contract.data.decisions.fields
+    fields = contract.data.decisions.fields
     return {field.name: field.known_after_s for field in fields if field.known_after_s is not None}
 
 

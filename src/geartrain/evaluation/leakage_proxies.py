@@ -79,6 +79,7 @@ def leaks(
     *,
     accepted: Collection[str] = (),
     available: Collection[str] = (),
+    late: Collection[str] = (),
     seed: int = 0,
 ) -> tuple[Leak, ...]:
     """The columns that give the truth away, the strongest first; empty where none does.
@@ -94,6 +95,7 @@ def leaks(
         accepted: Columns that the contract names as legitimate (`integrity.target_proxy.accept`).
         available: Columns of which it is settled that they are known when the decision is
             made: the second question is not asked about them, the first one is.
+        late: Columns of which it is said that they are known only later: nobody is asked when.
         seed: Draws the folds, and at most 20,000 rows.
     """
     rows, target = _asked(truth, seed)
@@ -118,7 +120,7 @@ def leaks(
             rest = _together(asked, _others(name, asked), target, folds, seed)
             lost = _lost(everything, rest, target, seed)
             if lost is not None and (lost.low >= OUTWEIGHS or _better(alone[name], rest, target)):
-                found.append(_outweighing(name, separating[name], lost))
+                found.append(_outweighing(name, separating[name], lost, is_late=name in late))
     return tuple(found)
 
 
@@ -297,7 +299,14 @@ def _answer(name: str, alone: Measurement, errors: int, trivial: int, rows: int)
     )
 
 
-def _outweighing(name: str, alone: Measurement, lost: Measurement) -> Leak:
+def _outweighing(name: str, alone: Measurement, lost: Measurement, *, is_late: bool) -> Leak:
+    if is_late:
+        advice = ". The contract says that it is known only after the decision: take it out"
+    else:
+        advice = (
+            ": is it known when the decision is made?"
+            " Say `known_after` at the column, or accept it under integrity.target_proxy.accept"
+        )
     return Leak(
         column=name,
         alone=alone,
@@ -305,7 +314,13 @@ def _outweighing(name: str, alone: Measurement, lost: Measurement) -> Leak:
         lost=lost,
         sentence=(
             f"`{name}` separates alone with an AUC of {alone.value:.3f}, and without it"
-            f" {lost.value:.0%} of what all columns know is lost: is it known when the decision is made?"
-            f" Say `known_after` at the column, or accept it under integrity.target_proxy.accept"
+            f" {_lost_in_words(lost.value)}{advice}"
         ),
     )
+
+
+def _lost_in_words(lost: float) -> str:
+    """What is lost without a column; the others alone can be so misled that guessing would be better."""
+    if lost > 1:
+        return "all that the columns know is lost, and the others alone say less than a guess"
+    return f"{lost:.0%} of what all columns know is lost"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from geartrain.domain.finding import Finding, Measurement
 from geartrain.domain.model import Speed
 from geartrain.domain.prediction import Floats
-from geartrain.evaluation.evidence import Evidence
+from geartrain.evaluation.evidence import Evidence, Measured
 from geartrain.evaluation.leakage_proxies import Leak
 from geartrain.evaluation.model_view import ModelView
 from geartrain.stats.deciding import Indices
@@ -146,6 +146,7 @@ class QuickLook:
         twice: What a sample that was labelled twice says.
         margins: The "not worse" that come later.
         leaks: Columns that give the label away; None where the rows are too few to ask.
+        integrity: For a clause of integrity that needs no model, what the rows and definitions show.
         floor: The fastest and smallest serving path measured on this machine.
         feeds: For a clause about a feed, what its history shows; or why it shows nothing.
     """
@@ -162,6 +163,7 @@ class QuickLook:
     twice: Agreement | None = None
     margins: tuple[Margin, ...] = ()
     leaks: tuple[Leak, ...] | None = None
+    integrity: tuple[tuple[str, Measured], ...] = ()
     floor: Speed | None = None
     feeds: tuple[tuple[str, Measurement | str], ...] = ()
 
