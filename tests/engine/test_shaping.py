@@ -168,6 +168,26 @@ def test_the_chosen_variant_is_named_by_what_it_is(trained):
     assert done["format"] == "fp32"
 
 
+@pytest.mark.parametrize("thorough", [False, True], ids=["quick", "thorough"])
+def test_the_bound_on_the_file_counts_in_every_build(trained, monkeypatch, thorough):
+    """Where the contract bounds the file, an automated build chooses by that bound as the joint search does."""
+    told = []
+
+    def seen(measured, **more):
+        told.append(more["most_bytes"])
+        return choose(measured, **more)
+
+    monkeypatch.setattr(shaping, "choose", seen)
+    monkeypatch.setattr(shaping, "searched", lambda *_: ())
+    builder, document = trained(budget={"artifact_size": {"at_most": "5 MB"}})
+    done = building.compress(builder, Plain(), {**document, "thorough": thorough})
+    rows = choice_of(builder.workspace, done).rows
+    assert told == [5_000_000]
+    # The reference fits, and nothing is surer than not to change at all, unless it is proven cheaper.
+    chosen = next(one for one in rows if one.chosen)
+    assert chosen.rise_at_most <= 0
+
+
 def released(builder, document):
     """The bundle that the last steps make of a compressed run, checked as a server checks it."""
     proposed = building.propose(builder, Plain(), document)

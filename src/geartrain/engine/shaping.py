@@ -118,7 +118,7 @@ def shape(builder: Builder, document: Document) -> Document:
         seed=document["seed"],
         margin=margin_of(builder.contract),
         worst=worst_change(rule, examples.columns, len(examples)),
-        most_bytes=most_bytes(builder.contract) if thorough else None,
+        most_bytes=most_bytes(builder.contract),
         positives=int((examples.truth == 1).sum()) if len(rule.classes) == 2 else 0,
     )
     models = {one.name: _version(builder, document, bench, one) for one in made}
