@@ -10,14 +10,22 @@ from geartrain.domain.rule import DecisionRule
 from geartrain.domain.task import Task
 from geartrain.serving.deciding import decide_rows
 from geartrain.serving.reasons import rank_in_words
-from geartrain.serving.runtime import ColumnWords
+from geartrain.serving.runtime import ColumnWords, Spread
+
+
+def spread(values):
+    """Rows of these values, each known exactly."""
+    ends, counts = np.unique(values, return_counts=True)
+    told = tuple(ends.tolist())
+    return Spread(lows=told, highs=told, reached=(0, *np.cumsum(counts).tolist()))
+
 
 WORDS = (
     ColumnWords(
         column="size",
         label="customer's mean amount over 7 days",
         unit="EUR",
-        spread=tuple(float(one) for one in np.linspace(0, 218.5, 101)),
+        spread=spread(np.linspace(0, 218.5, 101)),
     ),
     ColumnWords(column="age", label="age"),
 )
@@ -113,12 +121,21 @@ def test_several_classes_and_values_have_their_own_words(make_served):
     [
         (50.0, ""),
         (97.0, "higher than for 97 % of cases"),
-        (3.0, "lower than for 97 % of cases"),
+        (2.0, "lower than for 97 % of cases"),
         (-1.0, "lower than in all known cases"),
         (101.0, "higher than in all known cases"),
     ],
 )
 def test_ranks_are_told_only_where_they_say_something(value, words):
-    """Of 101 equally spaced values the middle is ordinary and the ends are named."""
-    assert rank_in_words(tuple(float(one) for one in range(101)), value) == words
-    assert rank_in_words((), value) == ""
+    """Of 100 equally spaced values the middle is ordinary and the ends are named."""
+    assert rank_in_words(spread(np.arange(100.0)), value) == words
+    assert rank_in_words(None, value) == ""
+
+
+def test_rows_with_the_same_value_are_neither_lower_nor_higher():
+    """Of 48 zeros, 49 ones and 3 twos a zero is ordinary: 52 % are higher, too few to be told."""
+    many = spread(np.repeat([0.0, 1.0, 2.0], [48, 49, 3]))
+    assert rank_in_words(many, 0.0) == ""
+    assert rank_in_words(many, 1.0) == ""
+    assert rank_in_words(many, 2.0) == "higher than for 97 % of cases"
+    assert rank_in_words(spread(np.repeat([0.0, 1.0], [996, 4])), 1.0) == "higher than for 99 % of cases"

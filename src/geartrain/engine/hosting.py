@@ -18,10 +18,10 @@ from geartrain.domain.prediction import Floats
 from geartrain.engine.feature_words import described
 from geartrain.features.encoding import encode_row
 from geartrain.features.plain import PlainNumbers
-from geartrain.monitoring.profile import Profile, from_bytes
-from geartrain.monitoring.sketch import quantiles
+from geartrain.monitoring.profile import NumberColumn, Profile, from_bytes
+from geartrain.monitoring.sketch import bounds
 from geartrain.release.bundle_nouns import Loaded
-from geartrain.serving.runtime import ColumnWords, Contribute, Encode, Matrix, RawRow, Served
+from geartrain.serving.runtime import ColumnWords, Contribute, Encode, Matrix, RawRow, Served, Spread
 from geartrain.stats.onnx_model import OnnxModel
 from geartrain.stats.tree_model import TreeModel
 
@@ -166,7 +166,7 @@ def _words(encoding: Encoding, typical: dict[str, Typical]) -> tuple[ColumnWords
                 unit=feature.unit,
                 reference=typical[feature.name].mean if feature.name in typical else float("nan"),
                 categories=categories.get(feature.name, ()),
-                spread=typical[feature.name].spread if feature.name in typical else (),
+                spread=typical[feature.name].spread if feature.name in typical else None,
             )
         )
         if isinstance(feature, RequestFeature) and feature.missing_is_signal:
@@ -178,23 +178,37 @@ def _words(encoding: Encoding, typical: dict[str, Typical]) -> tuple[ColumnWords
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typical:
-    """What is typical of a number among the reference rows.
-
-    Attributes:
-        spread: Its values at the shares 0, 0.01, ... 1 of the rows.
-    """
+    """What is typical of a number among the reference rows."""
 
     mean: float
-    spread: tuple[float, ...]
+    spread: Spread
 
 
 def typical_of(profile: Profile) -> dict[str, Typical]:
     """What is typical of each number of a reference profile: what reasons compare with."""
     return {
-        column.name: Typical(
-            mean=column.mean,
-            spread=tuple(quantiles(column.sketch, np.linspace(0, 1, 101)).tolist()),
-        )
+        column.name: Typical(mean=column.mean, spread=spread_of(column))
         for column in profile.numbers
         if column.known
     }
+
+
+def spread_of(column: NumberColumn) -> Spread:
+    """Where the known rows of *column* lie, as a model that reads float32 sees them.
+
+    Within a cell of the sketch nobody knows more than its ends, and rows that share a value stay in one cell.
+    """
+    ends = bounds(column.sketch)
+    # The end that lies further from zero is the first value beyond its cell.
+    nearer = np.nextafter(ends.astype(np.float32), np.float32(0))
+    lows = np.where(ends[:, 0] < 0, nearer[:, 0], ends[:, 0]).astype(np.float64)
+    highs = np.where(ends[:, 1] > 0, nearer[:, 1], ends[:, 1]).astype(np.float64)
+    if column.low is not None and column.high is not None:
+        # Rounded away from the rows: a lowest value of 0.7 is not lower than itself as float32.
+        lows[0] = max(lows[0], np.nextafter(np.float32(column.low), np.float32(-np.inf)))
+        highs[-1] = min(highs[-1], np.nextafter(np.float32(column.high), np.float32(np.inf)))
+    return Spread(
+        lows=tuple(lows.tolist()),
+        highs=tuple(highs.tolist()),
+        reached=(0, *np.cumsum(column.sketch.counts).tolist()),
+    )

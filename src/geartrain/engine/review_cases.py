@@ -99,7 +99,7 @@ def full_case(
         value = values.get(name)
         if name in hidden or not isinstance(value, float):
             return ""
-        return rank_in_words(spreads.get(name, ()), value)
+        return rank_in_words(spreads.get(name), value)
 
     row = tuple(
         Said(

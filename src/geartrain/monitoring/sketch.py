@@ -127,13 +127,25 @@ def quantiles(seen: Sketch, shares: Floats) -> Floats:
     """
     if not seen.counts:
         raise ValueError("an empty sketch has no quantiles")
+    edges = bounds(seen)
+    reached = np.cumsum((0, *seen.counts)) / sum(seen.counts)
+    found: Floats = np.interp(shares, np.stack([reached[:-1], reached[1:]], axis=1).ravel(), edges.ravel())
+    return found
+
+
+def bounds(seen: Sketch) -> Floats:
+    """Between which values the rows of each occupied cell lie, shape (cells, 2), ascending.
+
+    Of the two ends the one nearer to zero is within the cell, the other is the first beyond it.
+
+    >>> bounds(sketch(np.array([-3.0, 0.0, 2.0]))).round(3).tolist()
+    [[-3.0, -3.0], [0.0, 0.0], [2.0, 2.0]]
+    """
     cells = np.asarray(seen.cells)
     far = np.abs(cells) << seen.joins
     outer, inner = _begin(far + 1), _begin(np.maximum(far - (1 << seen.joins) + 1, 1))
     signed = np.sign(cells)[:, None] * np.stack([inner, outer], axis=1)
-    edges = np.sort(np.where(cells[:, None] == 0, 0.0, signed), axis=1)
-    reached = np.cumsum((0, *seen.counts)) / sum(seen.counts)
-    found: Floats = np.interp(shares, np.stack([reached[:-1], reached[1:]], axis=1).ravel(), edges.ravel())
+    found: Floats = np.sort(np.where(cells[:, None] == 0, 0.0, signed), axis=1)
     return found
 
 

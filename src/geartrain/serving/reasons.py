@@ -11,7 +11,6 @@ else: interactions are counted with every feature that takes part.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
 from typing import Final
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from geartrain.domain.prediction import Floats, Predictions
 from geartrain.domain.task import Task
 from geartrain.domain.wording import class_in_words
-from geartrain.serving.runtime import MISSING_SIGNAL, ColumnWords, Matrix, Served
+from geartrain.serving.runtime import MISSING_SIGNAL, ColumnWords, Matrix, Served, Spread
 
 #: More reasons than this nobody reads.
 TOP: Final = 3
@@ -75,27 +74,26 @@ def _answer(served: Served, target: int) -> str:
     return class_in_words(served.label, served.outputs[target])
 
 
-def rank_in_words(spread: tuple[float, ...], value: float) -> str:
+def rank_in_words(spread: Spread | None, value: float) -> str:
     """Where *value* lies among the reference rows, such as `higher than for 97 % of cases`; empty in the middle.
 
-    >>> rank_in_words((0.0, 1.0, 2.0, 3.0, 4.0), 3.5)
-    'higher than for 75 % of cases'
+    Rows with the same value are neither higher nor lower, and a share is never rounded up.
+
+    >>> spread = Spread(lows=(0.0, 1.0, 4.0), highs=(0.0, 2.0, 4.0), reached=(0, 48, 97, 100))
+    >>> rank_in_words(spread, 3.5), rank_in_words(spread, 1.5), rank_in_words(spread, -1.0)
+    ('higher than for 97 % of cases', '', 'lower than in all known cases')
     """
-    if len(spread) < 2:
+    if spread is None or not (rows := spread.reached[-1]):
         return ""
-    steps = len(spread) - 1
-    below, above = bisect_left(spread, value), len(spread) - bisect_right(spread, value)
-    if below == len(spread):
+    lower, higher = spread.lower(value), spread.higher(value)
+    if lower == rows:
         return "higher than in all known cases"
-    if above == len(spread):
+    if higher == rows:
         return "lower than in all known cases"
-    # Between two of them a value has passed the lower one only; one of them, itself.
-    between = below + above == len(spread)
-    lower, higher = (below - between) / steps, (above - between) / steps
-    if lower >= ORDINARY:
-        return f"higher than for {100 * lower:.0f} % of cases"
-    if higher >= ORDINARY:
-        return f"lower than for {100 * higher:.0f} % of cases"
+    if lower >= ORDINARY * rows:
+        return f"higher than for {100 * lower // rows} % of cases"
+    if higher >= ORDINARY * rows:
+        return f"lower than for {100 * higher // rows} % of cases"
     return ""
 
 

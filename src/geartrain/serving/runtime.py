@@ -6,6 +6,7 @@ The room knows nothing about features or bundles. Whoever loads a release hands 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,31 @@ MISSING_SIGNAL = "__missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Where the reference rows lie on one column: between which values how many, from the lowest on.
+
+    What lies between two values is not known, so only rows that are surely lower or higher count.
+
+    Attributes:
+        lows: The least value that each run of rows may hold.
+        highs: The largest; runs do not overlap.
+        reached: How many rows lie in all runs before each, and at last all rows.
+    """
+
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+    reached: tuple[int, ...]
+
+    def lower(self, value: float) -> int:
+        """How many rows are surely lower than *value*."""
+        return self.reached[bisect_left(self.highs, value)]
+
+    def higher(self, value: float) -> int:
+        """How many rows are surely higher than *value*."""
+        return self.reached[-1] - self.reached[bisect_right(self.lows, value)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnWords:
     """How one model column is spoken of, and what is typical for it.
 
@@ -41,8 +67,7 @@ class ColumnWords:
         unit: The unit of its values.
         reference: The typical value that a reason compares with; NaN means "not known".
         categories: For a category: what each code stands for.
-        spread: For a number: its values at equally spaced shares of the reference rows, from
-            the lowest to the highest; empty where nobody knows.
+        spread: For a number: where the reference rows lie; None where nobody knows.
     """
 
     column: str
@@ -50,7 +75,7 @@ class ColumnWords:
     unit: str = ""
     reference: float = float("nan")
     categories: tuple[str, ...] = ()
-    spread: tuple[float, ...] = ()
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
