@@ -1,9 +1,10 @@
-"""A release on a device: thirty lines of Python without geartrain decide as the server does."""
+"""A release on a device: forty lines of Python without geartrain decide as the server does."""
 
 import json
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 from tests.engine.test_shaping import MODEL, contract, loans
 
@@ -16,6 +17,7 @@ from geartrain.errors import ReleaseRefused
 from geartrain.features.online import OnlineFeatures
 from geartrain.release.directory import write_directory
 from geartrain.serving.deciding import decide_rows
+from geartrain.serving.requests import RowChecks
 
 #: Runs the runner where only NumPy and ONNX Runtime can be imported beside the standard library.
 ALONE = """
@@ -34,9 +36,13 @@ assert not any(name.split(".")[0] == "geartrain" for name in sys.modules)
 
 
 def on_device(folder, rows):
+    return said_on_device(folder, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def said_on_device(folder, text):
     return subprocess.run(
         [sys.executable, "-I", "-c", ALONE, str(folder / RUNNER)],
-        input="".join(json.dumps(row) + "\n" for row in rows),
+        input=text,
         capture_output=True,
         text=True,
         cwd=folder,
@@ -46,9 +52,9 @@ def on_device(folder, rows):
 
 ODD = (
     {"a": None, "b": 1.0, "kind": "car", "amount": 3.0},
-    {"a": 1e300, "b": -1e300, "kind": "boat", "amount": 3.0},
-    {"a": 2.0, "b": "text", "kind": None, "amount": 5},
-    {"a": 2.0, "b": True, "kind": "home", "amount": None},
+    {"a": 3e38, "b": -3e38, "kind": "boat", "amount": 3.0},
+    {"a": 2.0, "b": None, "kind": None, "amount": 5},
+    {"a": 2.0, "b": 1, "kind": "home", "amount": None},
     {"a": 0.4},
     {},
 )
@@ -90,7 +96,7 @@ def test_the_device_decides_as_the_server_does(memory, product, built, now, tmp_
     assert [one["action"] for one in answers] == [one.action for one in wanted]
     assert len({one["action"] for one in answers}) > 1
     assert any("outside" in one.doubt for one in wanted) is bool(more)
-    assert files[RUNNER].decode().count("\n") <= 30
+    assert files[RUNNER].decode().count("\n") <= 45
     assert edge_files(loaded) == files
 
     (folder / ONNX).write_bytes(files[ONNX] + b"\x00")
@@ -98,6 +104,36 @@ def test_the_device_decides_as_the_server_does(memory, product, built, now, tmp_
     assert refused.returncode == 1
     assert "model.onnx is not what was exported" in refused.stderr
     assert refused.stdout == ""
+
+
+def test_a_bad_line_is_told_and_the_next_one_decided(memory, product, built, now, tmp_path):
+    """Text for a number, and what is no object, are errors with their line, as the server refuses them; blank lines are none."""
+    space, told = memory(), contract()
+    told["data"]["sources"]["rows"]["fields"]["b"]["type"] = "integer"
+    made = product(told, model=MODEL)
+    rows = loans(800, 0).with_columns(b=(pl.col("b") * 10).round().cast(pl.Int64))
+    Door(space, made.contract).take("rows", rows, content=b"loans", now=now)
+    loaded = load_bundle(space, built(space, made, trials=1)["release"])
+    folder = write_directory(tmp_path / "device", edge_files(loaded))
+    good = {"a": 0.4, "b": 3, "kind": "car", "amount": 3.0}
+    odd = [{"b": "30"}, {"b": 30.5}, {"b": True}, {"a": "0.4", "kind": 5}, {"a": 10**400}, {"amount": "3"}]
+    lines = ["", "[1]", "{not json", "[" * 100_000, *(json.dumps({**good, **one}) for one in odd)]
+    found = said_on_device(folder, "\n".join([json.dumps(good), *lines, " ", json.dumps(good)]) + "\n")
+
+    assert found.returncode == 0, found.stderr
+    first, *errors, last = (json.loads(line) for line in found.stdout.splitlines())
+    assert first == last
+    assert "action" in first
+    mend = "; mend it, or leave it out if it is missing"
+    assert errors == [
+        *({"line": place, "error": "this is not one JSON object in UTF-8"} for place in (3, 4, 5)),
+        *({"line": place, "error": f"`b` is not a whole number{mend}"} for place in (6, 7, 8)),
+        {"line": 9, "error": f"`a` is not a number; `kind` is not text{mend}"},
+        {"line": 10, "error": f"`a` is not a number{mend}"},
+        {"line": 11, "error": f"`amount` is not a number{mend}"},
+    ]
+    checks = RowChecks(loaded.contract.data.decisions.fields, label="label")
+    assert [len(checks.violations([{"id": "1", **good, **one}])) for one in odd] == [1, 1, 1, 2, 1, 1]
 
 
 def test_costs_that_a_device_can_work_out():

@@ -1,7 +1,7 @@
 """The edge bundle: a release for a device, where there is no server and no geartrain.
 
 A folder of five files: the model, what a row becomes before the model sees it and what
-its answer becomes after, a runner of about thirty lines that needs NumPy and ONNX Runtime
+its answer becomes after, a runner of some forty lines that needs NumPy and ONNX Runtime
 only, words for whoever delivers the values, and checksums, which the runner verifies first.
 What such a runner could not do the same way is refused here, by name.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from geartrain.domain.contract import Abstention
+from geartrain.domain.contract import Abstention, FieldType
 from geartrain.domain.digest import digest_bytes
 from geartrain.domain.expression import parse
 from geartrain.domain.features import (
@@ -36,6 +36,15 @@ from geartrain.release.bundle_nouns import Loaded
 #: The layout of `edge.json`.
 FORMAT = "geartrain.edge/1"
 MODEL, EDGE, RUNNER, WORDS, CHECKSUMS = "model.onnx", "edge.json", "run.py", "README.md", "SHA256SUMS"
+
+#: What a device asks of a value, in the words of the server; a time or an object is read by no model as it is.
+KINDS = {
+    FieldType.NUMBER: "a number",
+    FieldType.INTEGER: "a whole number",
+    FieldType.STRING: "text",
+    FieldType.TEXT: "text",
+    FieldType.BOOLEAN: "true or false",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,7 @@ def edge_files(loaded: Loaded) -> dict[str, bytes]:
         "release": loaded.release.id,
         "product": loaded.release.product,
         "inputs": [_input(one, encoding, columns, ranges) for one in encoding.feature_set.features],
+        "fields": _fields(loaded),
         "largest": float(np.finfo(np.float32).max),
         "classes": list(rule.classes),
         "actions": list(rule.actions) if rule.task.has_classes else [],
@@ -90,6 +100,17 @@ def _columns(loaded: Loaded) -> frozenset[str]:
     """The columns that the contract's decision source declares."""
     data = loaded.contract.data
     return frozenset(field.name for field in data.decisions.fields) if data else frozenset()
+
+
+def _fields(loaded: Loaded) -> dict[str, str]:
+    """What kind each value of a row has to be: as the contract says, and a number where a device is sent one along."""
+    declared = loaded.contract.data.decisions.fields if loaded.contract.data else ()
+    columns, label = _columns(loaded), loaded.contract.decision.label
+    along = [one for one in loaded.encoding.feature_set.features if one.type is FeatureType.NUMBER]
+    return {
+        **{place: "a number" for one in along if (place := _place(one, columns)) not in columns},
+        **{one.name: KINDS[one.type] for one in declared if one.type in KINDS and one.name != label},
+    }
 
 
 def _ranges(loaded: Loaded) -> dict[str, list[float]]:
@@ -219,7 +240,8 @@ def _words(loaded: Loaded) -> str:
         "| value | kind | where it comes from |\n|---|---|---|\n" + "\n".join(lines) + "\n\n"
         f"Columns that costs read: {read}. A value that is left out is missing. A value over a window of past\n"
         "events is worked out where the events are, as of the time of the decision, and sent along under its name;\n"
-        "one that is too old to be trusted is left out.\n"
+        "one that is too old to be trusted is left out. A line that is not one JSON object, or holds text for a\n"
+        "number, is answered by an `error` with its place, and the next one is decided; ranges are not checked.\n"
     )
 
 
