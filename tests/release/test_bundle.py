@@ -201,3 +201,11 @@ def test_what_an_older_program_signed_is_served_by_a_newer_one(made, files, monk
 
     assert loaded.contract.silent[-1] == "a section of tomorrow"
     assert loaded.contract.id != loaded.release.contract
+
+
+@pytest.mark.parametrize("path", [MANIFEST, SIGNATURE, "findings.json"])
+def test_a_file_nested_without_end_is_refused(files, path) -> None:
+    """A reader that would run out of room says which file it was, instead of failing by itself."""
+    with pytest.raises(BundleTampered, match="nested too deeply") as caught:
+        verify({**files, path: b"[" * 100_000 + b"]" * 100_000})
+    assert caught.value.where == path

@@ -261,6 +261,8 @@ def _refuse_unsafe(path: str, content: bytes) -> None:
             msgspec.json.decode(text)
         except msgspec.DecodeError as error:
             raise _tampered("the file is not JSON", path, found=str(error)) from error
+        except RecursionError as error:
+            raise _tampered("the file is nested too deeply", path) from error
 
 
 def _decoded(files: Mapping[str, bytes], path: str, kind: type[T]) -> T:
@@ -268,6 +270,8 @@ def _decoded(files: Mapping[str, bytes], path: str, kind: type[T]) -> T:
         return decode(files[path], kind)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise _tampered("the file does not hold what its name says", path, found=str(error)) from error
+    except RecursionError as error:
+        raise _tampered("the file is nested too deeply", path) from error
 
 
 def _exact(files: Mapping[str, bytes], path: str, kind: type[T]) -> T:
