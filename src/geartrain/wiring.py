@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: The folder inside a team's folder that holds everything geartrain keeps there.
 FOLDER = ".geartrain"
+#: The workspace's own private key, within its folder.
+SIGNING_KEY = "signing.key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,11 +299,19 @@ def only_worker(root: Path) -> Iterator[None]:
         yield
 
 
+def own_key(settings: Settings) -> str | None:
+    """The public half of the workspace's own key, in base64; None where there is no workspace or it has signed nothing."""
+    from geartrain.release.keys import key_text
+
+    path = settings.root / SIGNING_KEY
+    return key_text(path.read_bytes()) if path.is_file() else None
+
+
 def _signing_key(root: Path) -> bytes:
     """The workspace's own key, made on first use and readable by its owner alone."""
     from geartrain.release.keys import new_key
 
-    path = root / "signing.key"
+    path = root / SIGNING_KEY
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:

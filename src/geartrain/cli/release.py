@@ -17,6 +17,7 @@ from geartrain.cli.options import (
     now_option,
     opened,
     product_option,
+    settings,
     workspace_option,
 )
 from geartrain.cli.release_past import history, live_at, resolved
@@ -26,6 +27,7 @@ from geartrain.release import answers
 
 if TYPE_CHECKING:
     from geartrain.adapters.model_signature import Signer
+    from geartrain.domain.contract import RolloutStep
 
 _DAYS = re.compile(r"(\d+)\s*d(ays?)?")
 
@@ -211,7 +213,21 @@ def promote(
         now=moment,
         reason=reason,
     )
-    return _told(answer, f"{short(name)} is in {step.kind} on {step.share:.0%} of the traffic")
+    return _told(answer, f"{short(name)} is in {step_in_words(step)}")
+
+
+def step_in_words(step: RolloutStep) -> str:
+    """Where a release is on a step of its rollout.
+
+    >>> from geartrain.domain.contract import RolloutKind, RolloutStep
+    >>> step_in_words(RolloutStep(kind=RolloutKind.SHADOW, share=0.0, bake_s=0.0))
+    'shadow: it sees the traffic and answers nobody'
+    >>> step_in_words(RolloutStep(kind=RolloutKind.CANARY, share=0.05, bake_s=0.0))
+    'canary on 5% of the traffic'
+    """
+    if step.kind == "shadow":
+        return f"{step.kind}: it sees the traffic and answers nobody"
+    return f"{step.kind} on {step.share:.0%} of the traffic"
 
 
 @release.command()
@@ -253,7 +269,13 @@ def abort(
 
 
 @release.command()
+@workspace_option
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--key",
+    default="",
+    help="The public key that must have signed, as `verify` prints it; default: the workspace's own.",
+)
 @click.option(
     "--model-signature",
     "signature",
@@ -269,13 +291,24 @@ def abort(
 @click.option("--issuer", default="", help="and the OpenID Connect issuer that vouches for it.")
 @answering
 def verify(
-    bundle: Path, signature: Path | None, model_key: Path | None, identity: str, issuer: str
+    workspace: Path | None,
+    bundle: Path,
+    key: str,
+    signature: Path | None,
+    model_key: Path | None,
+    identity: str,
+    issuer: str,
 ) -> Answer:
-    """Check a bundle folder byte for byte: checksums, signature, nothing missing, nothing extra."""
+    """Check a bundle folder byte for byte: checksums, signature, nothing missing, nothing extra.
+
+    Whoever changes a bundle can sign it anew with another key. So say whose key it must be, or
+    run this within the workspace that signed.
+    """
     from geartrain.errors import BundleTampered
     from geartrain.release.bundle import verify as verified
     from geartrain.release.bundle_nouns import ABOUT
     from geartrain.release.directory import read_directory
+    from geartrain.wiring import own_key
 
     if not any((bundle / name).exists() for name in ABOUT):
         raise BundleTampered(
@@ -284,8 +317,13 @@ def verify(
             found=f"a folder without {', '.join(ABOUT)}",
             hint="name the folder that `geartrain release export` wrote",
         )
-    result = verified(read_directory(bundle))
+    expected = key.strip() or own_key(settings(workspace))
+    result = verified(read_directory(bundle), trusted_keys=None if expected is None else {expected})
     text = f"the bundle is, byte for byte, release {result.release.id}\nsigned with key {result.public_key}"
+    if expected is None:
+        text += "\nnobody said whose key this is; `--key` does"
+    else:
+        text += ", as `--key` says" if key.strip() else ", the key of this workspace"
     if signature is not None:
         from geartrain.adapters.model_signature import verify_folder
 
@@ -300,6 +338,7 @@ def verify(
         result={
             "release": result.release.id,
             "public_key": result.public_key,
+            "key_expected": expected is not None,
             "model_signature": signature is not None,
         },
         text=text,

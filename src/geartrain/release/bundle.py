@@ -149,7 +149,7 @@ def verify(files: Mapping[str, bytes], *, trusted_keys: Collection[str] | None =
             "the bundle is signed with a key that is not trusted here",
             where=SIGNATURE,
             found=signature.public_key,
-            hint="add the key to the trusted keys only if you know whose it is",
+            hint="trust the key only if you know whose it is; `geartrain release verify` takes it as `--key`",
         )
     trusted = None if trusted_keys is None else True
     return VerifiedBundle(
