@@ -89,3 +89,23 @@ def test_free_text_alone_begins_with_counts_over_it(tmp_path: Path, shell: Shell
         f"message_{one}" for one in ("characters", "words", "digits", "capitals", "links")
     ]
     assert features.rows() == [(15.0, 3.0, 2.0, 1.0, 1.0), (None,) * 5]
+
+
+def test_what_is_said_of_a_file_needs_the_file(tmp_path: Path, shell: Shell) -> None:
+    """A label without rows is refused and not passed over, and nothing is written."""
+    for option in ("--label", "--positive"):
+        said = shell(tmp_path, "new", "one", option, "left")
+
+        assert said.code == 2
+        assert "name it with --data" in said.err
+    assert not (tmp_path / "one").exists()
+
+
+def test_the_next_command_can_be_pasted(tmp_path: Path, shell: Shell) -> None:
+    """A folder whose name has a space is quoted."""
+    (tmp_path / "rows.csv").write_text("a,b\n1,x\n2,y\n1,x\n2,y\n")
+
+    said = shell(tmp_path, "new", "my bank", "--data", "rows.csv", "--label", "b")
+
+    assert said.code == 0
+    assert "next: cd 'my bank', then" in said.out

@@ -83,6 +83,15 @@ def test_a_label_that_is_not_there_or_does_not_fit_is_refused() -> None:
         scaffold("p", columns=(PATIENT, ILL), label="ill", task=Task.REGRESSION)
 
 
+def test_a_positive_class_that_cannot_be_one_is_refused() -> None:
+    """A value that the label has not is named as such, and only a binary decision has a positive class."""
+    with pytest.raises(TrainingImpossible, match="`YES` is none of the label's values") as caught:
+        scaffold("p", columns=(PATIENT, ILL), label="ill", positive="YES")
+    assert caught.value.found == ", ".join(ILL.values)
+    with pytest.raises(TrainingImpossible, match="only a binary decision has a positive class"):
+        scaffold("p", columns=(PATIENT, ILL), label="ill", task=Task.MULTICLASS, positive="yes")
+
+
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(str.strip)
 COLUMNS = st.lists(
     st.builds(

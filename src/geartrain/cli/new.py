@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -48,6 +49,8 @@ def new(
 
     if example is not None and (data is not None or label is not None):
         raise click.UsageError("an example brings its own data; leave out --data and --label")
+    if data is None and example is None and (label is not None or positive is not None):
+        raise click.UsageError("--label and --positive are about the rows of a file; name it with --data")
     if example is not None:
         return _from_example(name, example)
     files = from_rows(
@@ -61,7 +64,7 @@ def new(
         text=(
             f"{name} is begun: {', '.join(sorted(files))}\n"
             + (
-                f"next: cd {name}, then `geartrain ingest` and `geartrain feasibility`"
+                f"next: cd {quote(str(name))}, then `geartrain ingest` and `geartrain feasibility`"
                 if data is not None
                 else f"next: write your own columns and costs into {name}/product.yaml, then `geartrain contract check`"
             )
@@ -87,6 +90,6 @@ def _from_example(folder: Path, example: str) -> Answer:
         },
         text=(
             f"{folder} is the example {example}: {', '.join(sorted(files))}, and its rows in {folder / 'data'}\n"
-            f"next: cd {folder}, then `geartrain ingest {told}`"
+            f"next: cd {quote(str(folder))}, then `geartrain ingest {told}`"
         ),
     )

@@ -102,6 +102,7 @@ def scaffold(
             f"there is no column `{label}`", where="the label", hint="columns: " + ", ".join(known)
         )
     kind = task or infer_task(known[label])
+    _check_positive(known[label], kind, positive)
     chosen_key = key or _key(columns, label)
     times = [one.name for one in columns if one.type is FieldType.TIMESTAMP]
     clock = event_time or (times[0] if len(times) == 1 and times[0] != label else None)
@@ -179,6 +180,26 @@ def _key(columns: Sequence[Seen], label: str) -> str:
     )
 
 
+def _check_positive(label: Seen, task: Task, positive: str | None) -> None:
+    """Only a binary decision looks for one class, and that is one of the label's values."""
+    if positive is None:
+        return
+    if task is not Task.BINARY:
+        raise TrainingImpossible(
+            "only a binary decision has a positive class",
+            where=f"column {label.name}",
+            found=f"positive `{positive}` and the task {task.value}",
+            hint="leave the positive class out, or name the task binary if the label has two values",
+        )
+    if len(label.values) == 2 and positive not in label.values:
+        raise TrainingImpossible(
+            f"`{positive}` is none of the label's values",
+            where=f"column {label.name}",
+            found=", ".join(label.values),
+            hint="name one of these as the positive class, written the same way",
+        )
+
+
 def _decision(label: Seen, task: Task, positive: str | None) -> list[str]:
     lines = [
         "decision:",
@@ -188,12 +209,12 @@ def _decision(label: Seen, task: Task, positive: str | None) -> list[str]:
     ]
     match task:
         case Task.BINARY:
-            if len(label.values) != 2 or (positive is not None and positive not in label.values):
+            if len(label.values) != 2:
                 raise TrainingImpossible(
                     "a binary decision needs a label of two values",
                     where=f"column {label.name}",
                     found=", ".join(label.values) or f"{label.distinct} different values",
-                    hint="name another task, or another positive class",
+                    hint="name another task",
                 )
             found = positive or next(
                 (one for one in label.values if one.lower() in _LIKELY_POSITIVE), label.values[-1]
