@@ -260,3 +260,18 @@ def test_a_contract_without_fields_cannot_know_its_columns(tiny: Path, shell: Sh
     )
 
     assert shell(tiny, "contract", "check").code == 0
+
+
+def test_hints_name_only_what_there_is(tiny: Path, shell: Shell) -> None:
+    """A folder without a contract and a file of an unknown or wrong ending are answered with a way that exists."""
+    (tiny / "empty").mkdir()
+    (tiny / "rows.dat").write_text("id,amount,outcome\na,1,bad\n")
+    (tiny / "rows.parquet").write_text("id,amount,outcome\na,1,bad\n")
+    (tiny / "rows.ndjson").write_text("id,amount,outcome\na,1,bad\n")
+
+    nowhere = shell(tiny / "empty", "contract", "check")
+    _says(nowhere, 2, "contract.unreadable", "name its folder")
+    assert "--product" not in nowhere.err
+    _says(shell(tiny, "ingest", "rows.dat"), 2, "its name ends as its content is: .csv")
+    for name in ("rows.parquet", "rows.ndjson"):
+        _says(shell(tiny, "ingest", name), 2, "ends as its content is: .csv, .parquet or .ndjson")

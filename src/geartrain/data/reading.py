@@ -48,7 +48,8 @@ _ENDINGS = {
     ".jsonl": Format.NDJSON,
 }
 
-
+#: What to do about content that is not what the file's name, or whoever sent it, says.
+_MISNAMED = "rename a file, so that it ends as its content is: .csv, .parquet or .ndjson"
 _AS_FOUND = CsvTerms()
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -238,11 +239,14 @@ def _claimed(path: Path, content: bytes, format: str | None) -> Format:  # noqa:
         raise SourceUnreadable(
             "the file's name does not tell its format",
             where=str(path),
-            hint=f"say which it is: {known}",
+            hint=f"rename it, so that its name ends as its content is: {', '.join(_ENDINGS)}",
         )
     if claimed is not Format.PARQUET and content[:4] == _MAGIC:
         raise SourceUnreadable(
-            f"this is not {claimed}", where=str(path), found="a Parquet file", hint="read it as parquet"
+            f"this is not {claimed}",
+            where=str(path),
+            found="a Parquet file",
+            hint="rename it to end in .parquet",
         )
     return claimed
 
@@ -280,7 +284,7 @@ def _text(content: bytes, where: str, encoding: str | None = None) -> tuple[str,
 def _read_parquet(content: bytes, where: str) -> pl.DataFrame:
     if content[:4] != _MAGIC:
         raise SourceUnreadable(
-            "this is not a Parquet file", where=where, found=repr(content[:16]), hint="say its true format"
+            "this is not a Parquet file", where=where, found=repr(content[:16]), hint=_MISNAMED
         )
     if content[-4:] != _MAGIC or len(content) < 12:
         raise SourceUnreadable(
@@ -309,9 +313,7 @@ def _read_ndjson(content: bytes, where: str) -> pl.DataFrame:
         )
     frame = read_lines([line for line in body.splitlines() if line.strip()])
     if UNREADABLE in frame.columns and frame[UNREADABLE].null_count() == 0:
-        raise SourceUnreadable(
-            "no line is a JSON object", where=where, found=repr(body[:40]), hint="say its true format"
-        )
+        raise SourceUnreadable("no line is a JSON object", where=where, found=repr(body[:40]), hint=_MISNAMED)
     return frame
 
 

@@ -56,7 +56,7 @@ def read_contract(path: Path) -> tuple[str, Contract]:
         raise ContractUnreadable(
             "there is no contract here",
             where=str(file),
-            hint="`geartrain new NAME` writes one; `--product FOLDER` points at another folder",
+            hint="`geartrain new NAME` writes one; if there is one elsewhere, name its folder",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ContractUnreadable(
