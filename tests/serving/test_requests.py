@@ -57,9 +57,10 @@ def _terms(kind: FieldType, **more: object) -> FieldTerms:
 
 
 CASES = [
-    (_terms(FieldType.NUMBER), [1, 1.5, -3], ["1", True, [], {}, 10**400]),
+    (_terms(FieldType.NUMBER), [1, 1.5, -3, 3.4e38, -3.4e38], ["1", True, [], {}, 10**400, 1e300, -3.5e38]),
     (_terms(FieldType.NUMBER, minimum=0, maximum=2), [0, 2, 1.5], [-0.1, 2.1]),
-    (_terms(FieldType.INTEGER), [3, 3.0], [3.5, "3", False, 2**70]),
+    (_terms(FieldType.INTEGER), [3, 3.0, 1e38], [3.5, "3", False, 2**70, 1e300, -1e300]),
+    (_terms(FieldType.NUMBER, minimum=-1e300, maximum=1e300), [-2.5, 3e38], [1e299, -1e299]),
     (_terms(FieldType.INTEGER, values=("1", "2")), [1, 2.0], [3]),
     (_terms(FieldType.STRING, values=("a", "b")), ["a"], ["c", 1]),
     (_terms(FieldType.STRING, pattern="[a-z]{3}"), ["abc"], ["abcd", "ab", "ABC"]),
@@ -77,6 +78,20 @@ def test_values_are_checked_by_the_field_s_terms(terms, good, bad):
 
     assert checks.violations([{"x": value} for value in [*good, None]]) == ()
     assert len(checks.violations([{"x": value} for value in bad])) == len(bad)
+
+
+@pytest.mark.parametrize("kind", [FieldType.NUMBER, FieldType.INTEGER])
+def test_what_32_bits_cannot_hold_is_no_number(kind):
+    """A model would decide about another number: that is refused as half a number of persons is, and says why."""
+    expected = "a number" if kind is FieldType.NUMBER else "a whole number"
+    others = [FieldTerms(name=name, type=FieldType.NUMBER) for name in "ab"]
+    checks = RowChecks([_terms(kind), *others])
+
+    (found,) = checks.violations([{"x": -1e300, "a": 3.4e38, "b": -3.4e38}])
+    assert (found.path, found.expected) == ("rows[0].x", expected)
+    assert found.found == "a number beyond 3.4e38, where 32 bits end"
+    (whole,) = checks.violations([{"x": 2**63, "a": 1.0, "b": 1.0}])
+    assert whole.found == "a number beyond 9.2e18, where whole numbers end"
 
 
 def test_required_and_the_label():
