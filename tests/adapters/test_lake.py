@@ -86,6 +86,19 @@ def test_a_row_is_not_written_again_each_time_that_files_are_joined(tmp_path, mo
     assert len(lake._fresh("p/s").file_uris()) < 20
 
 
+def test_a_joined_file_is_read_in_small_groups(tmp_path):
+    """Whoever looks for a row by name in a file of many reads a part of it: a server does so several times a second."""
+    lake = DeltaLake(tmp_path)
+    for number in range(3):
+        lake.append("p/s", rows_at([number] * 5000, x=list(range(5000))), batch=f"b{number}")
+    lake.compact("p/s")
+    (path,) = DeltaLake(tmp_path)._fresh("p/s").file_uris()
+    file = pq.read_metadata(path.removeprefix("file://"))
+
+    assert [file.row_group(one).num_rows for one in range(file.num_row_groups)] == [4096, 4096, 4096, 2712]
+    assert file.row_group(0).column(0).compression == "SNAPPY"
+
+
 def test_a_batch_is_remembered_when_the_old_log_is_gone(tmp_path):
     """Delta forgets old commits after a month; what was taken must not be taken again for that."""
     lake = DeltaLake(tmp_path, compact_every=5)

@@ -10,7 +10,7 @@ import pytest
 from geartrain.contract.wording import promise_in_words
 from geartrain.domain.clause import Clause, Comparison, Severity, Stage
 from geartrain.domain.contract import Cause
-from geartrain.domain.finding import Finding, Measurement, Status
+from geartrain.domain.finding import Finding, Measurement, Status, judge
 from geartrain.domain.incident import LossSplit
 from geartrain.domain.roles import Role
 from geartrain.monitoring.drift import DriftState, drift
@@ -147,3 +147,14 @@ def test_every_cause_and_every_metric_with_a_name_of_its_own_is_explained(team):
     plain = plain_of(team.workspace, team.contract)
     assert all("_" not in words for words in plain.names.values())
     assert not any(re.search(r"[a-z]_[a-z]", plain.promise(one)) for one in team.contract.clauses)
+
+
+def test_what_was_not_measured_says_why():
+    """The reason is what a reader needs, not the metric's name."""
+    clause = _clause(
+        path="data.clicks.quarantined", metric="quarantined", comparison=Comparison.AT_MOST, bound=0.02
+    )
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    finding = judge(clause, None, stage=Stage.LIVE, now=now, reason="no row arrived in the last 24 hours")
+
+    assert PLAIN.measured(clause, finding) == "No row arrived in the last 24 hours"

@@ -42,6 +42,8 @@ _CONFIGURATION = {
 #: After how many times that small files are joined those below how many bytes are. A row is written again once in each step
 #: and not each time: with one step the work, the memory and the files that were replaced grow with the table.
 _STEPS = ((64, 32 * 2**20), (8, 8 * 2**20), (1, 2**20))
+#: Rows that are read together: whoever looks for one row by name reads so many of its file, and memory holds them.
+_GROUP_ROWS = 4096
 
 
 class DeltaLake:
@@ -199,10 +201,13 @@ class DeltaLake:
 
     def _join_files(self, held: Any, *, below: int) -> None:
         """Join files of fewer than *below* bytes, and let go of what was replaced long enough ago."""
+        from deltalake import WriterProperties
+
         if not held.metadata().configuration.items() >= _CONFIGURATION.items():
             held.alter.set_table_properties(_CONFIGURATION)  # made by an earlier version
         before = held.version()
-        held.optimize.compact(target_size=below, max_concurrent_tasks=1)
+        written = WriterProperties(max_row_group_size=_GROUP_ROWS, compression="SNAPPY")
+        held.optimize.compact(target_size=below, max_concurrent_tasks=1, writer_properties=written)
         if held.version() != before:
             _flush(Path(held.table_uri.removeprefix("file://")), held.version())
         # All files that the table does not name: a checkpoint forgets them, and a killed append never named its own.

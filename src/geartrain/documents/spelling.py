@@ -15,13 +15,18 @@ def number(value: float | None, digits: int = 4) -> str:
 
     >>> number(1234567.8), number(0.012341), number(None)
     ('1,234,568', '0.01234', 'n/a')
+
+    >>> number(1.0088e213)
+    '1.01e+213'
     """
     if value is None or math.isnan(value):
         return "n/a"
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
     size = abs(value)
-    if size >= 10 ** (digits - 1):
+    if size >= 1e15:
+        text = f"{size:.3g}"  # as evidence may be; nobody reads so many digits
+    elif size >= 10 ** (digits - 1):
         text = f"{size:,.0f}"
     elif size and size < 1e-4:
         text = f"{size:.{max(1, digits - 2)}g}"
@@ -51,11 +56,11 @@ def counted(count: int, one: str, many: str = "") -> str:
 def span(seconds: float) -> str:
     """A duration in the unit in which people say it.
 
-    >>> span(2_592_000), span(21_600), span(90), span(0.5)
-    ('30 days', '6 hours', '90 s', '0.5 s')
+    >>> span(2_592_000), span(21_600), span(1_818), span(90), span(0.5)
+    ('30 days', '6 hours', '30.3 minutes', '90 s', '0.5 s')
     """
-    for unit, length in (("day", 86_400.0), ("hour", 3600.0)):
-        if abs(seconds) >= length:
+    for unit, length, least in (("day", 86_400.0, 1), ("hour", 3600.0, 1), ("minute", 60.0, 10)):
+        if abs(seconds) >= length * least:
             told = number(seconds / length, 3)
             return f"{told} {unit}{'' if told == '1' else 's'}"
     return f"{number(seconds, 3)} s"

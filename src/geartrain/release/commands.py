@@ -196,7 +196,7 @@ def _unfit(
         needed = signing(contract, record).needed
         return refuse.because(
             moved,
-            f"judge the model under the adopted contract and propose it anew; then {_roles(needed)} sign again",
+            f"judge the model under the adopted contract and propose it anew; then it needs the signature of {_roles(needed)} again",
             signs=needed,
         )
     return None

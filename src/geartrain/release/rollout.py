@@ -199,9 +199,9 @@ def _stopped(
     if moved:
         return refuse.because(
             moved,
-            "judge the model under the adopted contract and propose it anew; then "
+            "judge the model under the adopted contract and propose it anew; then it needs the signature of "
             + (", ".join(asked.needed) or "nobody")
-            + " sign again",
+            + " again",
             signs=asked.needed,
         )
     if signatures and asked.missing:

@@ -199,8 +199,10 @@ def _name(form: dict[str, str]) -> str:
 
 def _unfit(form: dict[str, str]) -> str | None:
     person = _name(form)
-    if not person or len(person) > _LONGEST_NAME or not person.isprintable():
+    if not person:
         return "a name is needed, as the contract's `team` section spells it"
+    if len(person) > _LONGEST_NAME or not person.isprintable():
+        return f"a name has at most {_LONGEST_NAME} characters, all of which can be seen"
     if form.get("password", "") != form.get("again", ""):
         return "the two passwords are not the same"
     return objection(form.get("password", ""), person=person)

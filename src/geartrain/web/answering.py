@@ -63,7 +63,7 @@ def done(asked: Asked, outcome: Done) -> Response:
 
 def denied(asked: Asked, outcome: Denied) -> Response:
     """Back to where the person came from, with the reason; a program gets 409."""
-    words = f"{outcome.reason}. {outcome.do}".strip() if outcome.do else outcome.reason
+    words = f"{outcome.reason}: {outcome.do}" if outcome.do else outcome.reason
     if asked.visitor.session is None:
         return JSONResponse({"done": False, "reason": outcome.reason, "do": outcome.do}, HTTPStatus.CONFLICT)
     return _onwards(outcome.to, "denied", words)

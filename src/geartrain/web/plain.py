@@ -188,7 +188,8 @@ class Plain:
         """What was found about a clause, with its interval."""
         if finding is None:
             return "Nothing was measured yet"
-        told = _VERDICT.sub("", finding.message)
+        why = finding.message.partition(": not measured, ")[2]
+        told = why if finding.value is None and why else _VERDICT.sub("", finding.message)
         if finding.value is None or clause.section in _TOLD_IN_WORDS:
             return _begun(self.text(told)) if told else "Nothing was measured yet"
         remark = f" {finding.message[finding.message.rindex('[') :]}" if finding.message.endswith("]") else ""

@@ -156,8 +156,8 @@ def ago(at: datetime, now: datetime) -> str:
     """
     seconds = (now - at).total_seconds()
     for length, unit in ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute")):
-        count = int(abs(seconds) // length)
-        if count:
+        count = round(abs(seconds) / length)  # as durations beside it are
+        if abs(seconds) >= length:
             words = f"{count:,} {unit}{'' if count == 1 else 's'}"
             return f"{words} ago" if seconds > 0 else f"in {words}"
     return "just now"

@@ -391,6 +391,7 @@ def _about(path: str, words: Mapping[str, str]) -> str:
     part = path.removeprefix(clause or "").strip(".").replace("_", " ")
     if clause is None:
         return part.replace(".", ", ")
+    part = {"because": "reason"}.get(part, part)
     return f"{words[clause]}; its {part}" if part and part not in {"at most", "at least"} else words[clause]
 
 

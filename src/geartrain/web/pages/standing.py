@@ -40,6 +40,12 @@ def contract_of(asked: Asked) -> Contract:
     """
     known = asked.product in asked.workspace.products()
     contract = contract_in_force(asked.workspace, asked.product) if known else None
+    if known and contract is None:
+        raise PageMissing(
+            f"no contract of {asked.product} is in force yet, so there is nothing to show of it",
+            found="rows were taken in, and nothing was trained",
+            hint="`geartrain train` puts the contract in force; its pages are here from then on",
+        )
     if contract is None:
         raise PageMissing("there is no such product in this workspace", found=asked.product)
     return contract
