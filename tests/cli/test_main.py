@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from geartrain.cli.main import keep_memory_flat
+
 _PROGRAM = """
 import sys
 sys.argv = ["geartrain", "--version"]
@@ -34,6 +36,15 @@ def test_arrow_takes_memory_from_the_system_unless_somebody_chose(chosen, used):
     )
 
     assert done.stdout.split()[-1] == used
+
+
+def test_a_server_has_few_arenas_and_other_commands_have_what_they_had():
+    """Threads of a server share memory that they let go of; who knows better sets glibc's own variable."""
+    told: list[dict[str, str]] = [{}, {}, {"MALLOC_ARENA_MAX": "5"}]
+    for environment, serves in zip(told, (True, False, True), strict=True):
+        keep_memory_flat(environment, serves=serves)
+
+    assert [one.get("MALLOC_ARENA_MAX") for one in told] == ["2", None, "5"]
 
 
 _INTERRUPTED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import sys
@@ -82,6 +83,8 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # no
         ctx.exit()
 
 
+#: glibc's variable, and the parameter of its `mallopt`.
+_ARENAS, _ARENA_MAX = "MALLOC_ARENA_MAX", -8
 #: What a shell makes of SIGINT.
 _INTERRUPTED = 130
 
@@ -102,7 +105,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    keep_memory_flat(os.environ)
+    keep_memory_flat(os.environ, serves=given[:1] == ["serve"])
     code = run(given)
     if code == _INTERRUPTED:
         # A step under way in another thread would be waited for. It is begun again by the next command, as after a kill.
@@ -112,13 +115,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def keep_memory_flat(environment: MutableMapping[str, str]) -> None:
+def keep_memory_flat(environment: MutableMapping[str, str], *, serves: bool = False) -> None:
     """Let Arrow take its buffers from the system's allocator, unless somebody has chosen another; before Arrow is loaded.
 
     A server scans and writes the lake several times a second for weeks. With Arrow's own choice (mimalloc) it
-    grew by five megabytes a minute; with the system's it does not.
+    grew by five megabytes a minute; with the system's it does not. Its many threads would each keep what they once
+    needed, so a process that *serves* has two arenas of memory for all of them (glibc makes up to eight for each core).
     """
     environment.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if serves and _ARENAS not in environment:
+        environment[_ARENAS] = "2"  # for workers; this process reads it no more
+        choose = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+        if choose is not None:
+            choose(_ARENA_MAX, 2)
 
 
 def run(given: list[str]) -> int:
