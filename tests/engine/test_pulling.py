@@ -43,7 +43,7 @@ def _changed_by_the_team(space, now, before, after):
     for role in Role:
         for person in base.holders(role)[:1]:
             changes.sign(space, NAME, said.id, role=role, person=person, now=now)
-    assert changes.adopt_proposal(space, NAME, said.id, person="Ann", now=now) is None
+    assert changes.adopt_proposal(space, NAME, said.id, person="Paula Prada", now=now) is None
     return said.contract
 
 
