@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from geartrain.api.decisions import document_of
 from geartrain.api.documents import describe_other_routes
-from geartrain.api.errors import OUR_BUG, Refusal, Reply, inference_reply_to, reply_to
+from geartrain.api.errors import OUR_BUG, Refusal, Reply, inference_reply_to, json_reply, reply_to
 from geartrain.api.inference import metadata, served_version
 from geartrain.errors import DecisionUnknown, GeartrainError, RequestInvalid
 from geartrain.serving.host import ServingHost
@@ -32,7 +31,7 @@ def response_of(reply: Reply) -> Response:
 
 
 def _json(document: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(document), status, media_type="application/json")
+    return response_of(json_reply(document, status))
 
 
 def control_plane(host: ServingHost) -> FastAPI:

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-import msgspec
-
 from geartrain.api.bodies import Asked, BodyLimits
-from geartrain.api.errors import Reply
+from geartrain.api.errors import Reply, json_reply
 from geartrain.api.events import take_events
 from geartrain.api.metrics import ServingMetrics
 from geartrain.api.outcomes import OutcomeRoute
@@ -74,23 +72,19 @@ class DirectRoutes:
         return await take_events(self._host, self._metrics, self._limits, product, asked)
 
     async def _live(self, _asked: Asked) -> Reply:
-        return _json({"live": True})
+        return json_reply({"live": True})
 
     async def _ready(self, _asked: Asked) -> Reply:
         reasons = self._host.not_ready_because()
         document: dict[str, Any] = {"ready": not reasons, "because": reasons}
         if self._host.problems:
             document["problems"] = self._host.problems
-        return _json(document, 503 if reasons else 200)
+        return json_reply(document, 503 if reasons else 200)
 
     async def _server_ready(self, _asked: Asked) -> Reply:
         is_ready = not self._host.not_ready_because()
-        return _json({"ready": is_ready}, 200 if is_ready else 503)
+        return json_reply({"ready": is_ready}, 200 if is_ready else 503)
 
     async def _scrape(self, _asked: Asked) -> Reply:
         content = self._metrics.render(self._host, in_flight=self._admission.in_flight)
         return Reply(status=200, body=content, content_type=_PROMETHEUS)
-
-
-def _json(document: object, status: int = 200) -> Reply:
-    return Reply(status=status, body=msgspec.json.encode(document))

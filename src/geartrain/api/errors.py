@@ -62,6 +62,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     content_type: bytes = JSON
 
 
+def json_reply(document: object, status: int = 200) -> Reply:
+    """The answer that is *document* as JSON."""
+    return Reply(status=status, body=msgspec.json.encode(document))
+
+
 def status_of(error: GeartrainError) -> int:
     """The status that an error of the family is answered with."""
     return STATUS.get(error.code, 500)

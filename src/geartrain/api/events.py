@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from geartrain.api.bodies import Asked, BodyLimits, require_json
-from geartrain.api.errors import Refusal, Reply
+from geartrain.api.errors import Refusal, Reply, json_reply
 from geartrain.api.metrics import ServingMetrics
 from geartrain.data.repeated import repeated_key
 from geartrain.domain.data import Batch
@@ -81,7 +81,7 @@ async def take_events(
     finally:
         gate.waiting -= 1
     _count(metrics, product, batch)
-    return Reply(status=202, body=msgspec.json.encode(batch))
+    return json_reply(batch, 202)
 
 
 def _claim(host: ServingHost, product: str, key: str, digest: str) -> None:

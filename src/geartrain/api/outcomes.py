@@ -16,7 +16,7 @@ import msgspec
 
 from geartrain.api.bodies import Asked, BodyLimits, require_json
 from geartrain.api.decisions import CLOCK_TOLERANCE
-from geartrain.api.errors import Reply
+from geartrain.api.errors import Reply, json_reply
 from geartrain.api.gathering import Gathering
 from geartrain.api.metrics import ServingMetrics
 from geartrain.domain.columns import as_text
@@ -87,8 +87,7 @@ class OutcomeRoute:
                     hint="send back the `id` that the decision was answered with",
                 )
             raise RequestInvalid(f"none of the outcomes can be taken: {first.problem}", where="outcomes")
-        reply = OutcomeReply(product=product, outcomes=reports)
-        return Reply(status=200, body=msgspec.json.encode(reply))
+        return json_reply(OutcomeReply(product=product, outcomes=reports))
 
     def _gathering(self, product: str) -> Gathering[OutcomeRequest, tuple[OutcomeReport, ...]]:
         gathering = self._gatherings.get(product)

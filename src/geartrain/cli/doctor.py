@@ -154,9 +154,9 @@ def _address(url: str | None) -> str:
 
 def _journal(root: Path) -> Check:
     from geartrain.engine.living import JOURNAL
-    from geartrain.serving.journal import DAMAGED
+    from geartrain.serving.journal import damaged_segments
 
-    damaged = sorted(path.name for path in (root / JOURNAL).glob(f"*{DAMAGED}"))
+    damaged = [path.name for path in damaged_segments(root / JOURNAL)]
     return Check(
         name="prediction log",
         well=not damaged,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import sys
@@ -124,6 +123,8 @@ def keep_memory_flat(environment: MutableMapping[str, str], *, serves: bool = Fa
     """
     environment.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if serves and _ARENAS not in environment:
+        import ctypes  # which other commands need not load
+
         environment[_ARENAS] = "2"  # for workers; this process reads it no more
         choose = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
         if choose is not None:

@@ -18,6 +18,7 @@ from geartrain.contract.models import (
 from geartrain.contract.promises import BudgetText, SuccessText
 from geartrain.contract.reading import Document, Path, dotted, shown
 from geartrain.contract.validating import Shape
+from geartrain.domain.columns import outermost
 from geartrain.domain.contract import SourceKind
 from geartrain.domain.expression import parse as parse_expression
 from geartrain.errors import Problem
@@ -160,7 +161,7 @@ class Desk:
 
 def _implied(terms: SourceText) -> frozenset[str]:
     """Columns that a source's rows have though they are not among its fields."""
-    outer = {(one.path or "").lstrip("$.").split(".")[0].split("[")[0] for one in terms.fields.values()}
+    outer = {outermost(one.path) for one in terms.fields.values()}
     digests = {one.file_digest for one in terms.fields.values()}
     named = {terms.key, terms.event_time, terms.arrival_time, terms.decision_key}
     return frozenset(name for name in outer | digests | named if name)

@@ -28,7 +28,7 @@ from geartrain.data.checks import (
 )
 from geartrain.data.documents import UNREADABLE, flat
 from geartrain.data.storable import json_text
-from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME
+from geartrain.domain.columns import ARRIVAL_TIME, EVENT_TIME, outermost
 from geartrain.domain.contract import FieldTerms, FieldType, SourceKind, SourceTerms
 from geartrain.errors import ColumnMissing, SourceUnreadable
 
@@ -214,7 +214,7 @@ def differing_columns(source: SourceTerms, frame: pl.DataFrame, *, label: str | 
     fields = door_fields(source)
     reached = frame.with_columns(out_of_nested(fields, frame.schema)).columns
     wanted = dict.fromkeys((*(terms.name for terms in fields), *((label,) if label is not None else ())))
-    outer = {(terms.path or "").lstrip("$.").split(".")[0].split("[")[0] for terms in fields}
+    outer = {outermost(terms.path) for terms in fields}
     used = {*wanted, *outer, *(terms.file_digest for terms in fields)}
     return Differing(
         unknown=tuple(name for name in frame.columns if name not in used and not name.startswith("_")),

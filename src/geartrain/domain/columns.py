@@ -33,6 +33,15 @@ _MICROSECOND = timedelta(microseconds=1)
 _EXACT_INTEGERS = 2.0**53
 
 
+def outermost(path: str | None) -> str:
+    """The column that a field's path begins with; empty where it has none.
+
+    >>> outermost("$.card.issuer"), outermost("items[0].price"), outermost(None)
+    ('card', 'items', '')
+    """
+    return (path or "").lstrip("$.").split(".")[0].split("[")[0]
+
+
 def columns_of(frame: pl.DataFrame, names: Sequence[str] | None = None) -> dict[str, Values]:
     """The columns *names* (default all) of *frame*, each of shape (rows,)."""
     return {name: values_of(frame.get_column(name)) for name in (names or frame.columns)}

@@ -215,8 +215,7 @@ def withdraw(
         said = _fold(history).get(id_)
         if said is None or said.closed is not None:
             return _closed(product, "withdraw", id_)
-        holders = {one for role in Role for one in base.holders(role)}
-        if person != said.by and person not in holders:
+        if person != said.by and person not in _everybody(base):
             return _no(product, "withdraw", id_, f"{person} holds no role here", f"ask {said.by}")
         return [ProposalClosed(product=product, proposal=id_, adopted=False, reason=reason)]
 
@@ -236,7 +235,7 @@ def adopt_proposal(
         said = _fold(history).get(id_)
         if said is None or said.closed is not None:
             return _closed(product, "adopt", id_)
-        holders = {one for role in Role for one in base.holders(role)}
+        holders = _everybody(base)
         if holders and person not in holders:
             return _no(
                 product, "adopt", id_, f"{person} holds no role here", f"ask {' or '.join(sorted(holders))}"
@@ -405,6 +404,11 @@ def _stale(product: str, what: str, id_: str) -> Refusal:
 
 def _holders(contract: Contract, role: Role) -> str:
     return " or ".join(contract.holders(role)) or "the product owner to name one in `team`"
+
+
+def _everybody(contract: Contract) -> set[str]:
+    """Everybody who holds a role."""
+    return {one for role in Role for one in contract.holders(role)}
 
 
 def _and(roles: list[Role]) -> str:

@@ -38,7 +38,7 @@ from geartrain.engine.workspace import Workspace
 from geartrain.errors import ProductUnknown, WorkspaceBusy
 from geartrain.ports.bus import Bus
 from geartrain.ports.lake import ARRIVAL_TIME, BATCH, EVENT_TIME
-from geartrain.serving.journal import DAMAGED, LoggedDecision, framed, left_behind, read_records
+from geartrain.serving.journal import LoggedDecision, damaged_segments, framed, left_behind, read_records
 
 PLANS = "erasures"
 #: A living server hands its log to the lake within about a second; so long is waited for it.
@@ -423,7 +423,7 @@ def _empty_journal(folder: Path, product: str, entity: str, value: str, wait: Ca
         WorkspaceBusy: A living server still holds decisions about it.
     """
     removed = 0
-    for path in folder.glob(f"*{DAMAGED}"):
+    for path in damaged_segments(folder):
         path.unlink()  # what could be read of it is in the lake, and the rest may be about anybody
     for path in left_behind(folder) if folder.is_dir() else ():
         records = read_records(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ class Taken:
         good: The rows that are in the lake now, with their clocks.
         reasons: Why rows went to quarantine, the most frequent reason first.
         known: Whether the same delivery had been taken before; then nothing was changed.
-        differing: Columns that only the delivery or only the contract has.
+        differing: Columns that only the delivery or only the contract has; of a file.
     """
 
     batch: Batch
@@ -73,7 +73,15 @@ class Door:
         terms = self._terms(source)
         frame = read_rows(path, source=terms, csv=csv)
         frame, files = with_files(terms, frame, beside=path.parent)
-        return self.take(source, frame, content=path.read_bytes(), now=now, files=files)
+        content = path.read_bytes()
+        taken = self.take(source, frame, content=content, now=now, files=files)
+        if taken.known:
+            return taken
+        # Told to whoever ingests a file; a server takes several deliveries a second and tells nobody.
+        named = with_row_names(terms, frame, taken.batch.id)
+        return replace(
+            taken, differing=differing_columns(terms, named, label=label_in(self._contract, terms))
+        )
 
     def take(
         self,
@@ -113,8 +121,7 @@ class Door:
                 found=", ".join(f"{reason} ({count})" for reason, count in prepared.reasons[:3]),
                 hint="the rows are in quarantine; repair them and send the batch again",
             )
-        differing = differing_columns(terms, rows, label=label_in(self._contract, terms))
-        return Taken(batch=prepared.batch, good=prepared.good, reasons=prepared.reasons, differing=differing)
+        return Taken(batch=prepared.batch, good=prepared.good, reasons=prepared.reasons)
 
     def _keep(self, terms: SourceTerms, prepared: Prepared, name: str) -> None:
         """Quarantine first: a kill in between leaves a batch that is taken again, whole, by its id."""

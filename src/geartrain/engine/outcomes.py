@@ -88,7 +88,6 @@ class OutcomeBook:
     def __init__(self, workspace: Workspace, product: str) -> None:
         self._workspace = workspace
         self._table = table_of(product, OUTCOMES)
-        self._lock = RLock()
 
     def record(
         self, outcomes: Sequence[Outcome], *, rule: DecisionRule, find: Find
@@ -102,7 +101,7 @@ class OutcomeBook:
             DiskFull: Nothing was written.
             WorkspaceBusy: Another process kept the table for too long; nothing was written.
         """
-        with self._lock, self._workspace.lake.in_turn(self._table):
+        with self._workspace.lake.in_turn(self._table):
             said = self._known({outcome.decision for outcome in outcomes})
             statuses: list[OutcomeStatus] = []
             news: list[tuple[Decision, Outcome]] = []

@@ -29,7 +29,7 @@ from geartrain.errors import DiskFull
 _HEAD: Final = struct.Struct("<II")
 _SUFFIX: Final = ".journal"
 #: What is appended to the name of a segment that cannot be read whole.
-DAMAGED: Final = ".damaged"
+_DAMAGED: Final = ".damaged"
 #: As much as is written to see whether writing works.
 _TRIED_BYTES: Final = 64 * 1024
 #: How features stand in a record.
@@ -160,9 +160,14 @@ def _is_torn(content: bytes, place: int) -> bool:
     return bool(length > len(content) - place - _HEAD.size) or not any(content[place:])
 
 
+def damaged_segments(folder: Path) -> tuple[Path, ...]:
+    """The segments in *folder* that lie aside because a part of them cannot be read."""
+    return tuple(sorted(folder.glob(f"*{_DAMAGED}")))
+
+
 def set_aside(path: Path) -> Path:
     """Keep a damaged segment for people: under another name, so that nobody takes it for one to deliver."""
-    kept = path.with_name(path.name + DAMAGED)
+    kept = path.with_name(path.name + _DAMAGED)
     path.rename(kept)
     return kept
 
@@ -230,9 +235,8 @@ class Segment:
     def drop(self) -> None:
         """Let go of a file that holds nothing whole."""
         self.close()
-        with suppress(
-            OSError
-        ):  # a disk that takes nothing may not let go either; it is empty for whoever reads it
+        # A disk that takes nothing may not let go either; the file is empty for whoever reads it.
+        with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
 

@@ -28,9 +28,9 @@ from typing import Final
 from geartrain.domain.prediction import Decision
 from geartrain.errors import DiskFull, GeartrainError, NotReady, Overloaded
 from geartrain.serving.journal import (
-    DAMAGED,
     LoggedDecision,
     Segment,
+    damaged_segments,
     framed,
     is_writable,
     left_behind,
@@ -214,7 +214,7 @@ class PredictionLog:
     @property
     def damaged_segments(self) -> int:
         """How many segments lie aside, of all processes, because a part of them cannot be read."""
-        return len(list(self._folder.glob(f"*{DAMAGED}")))
+        return len(damaged_segments(self._folder))
 
     def flush(self, *, timeout_s: float) -> bool:
         """Hand everything taken so far to the sink; False where that was not done in time."""
